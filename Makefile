@@ -1,0 +1,50 @@
+# `make help` lists the targets. TORCH_INDEX= names a package index to take torch from, for example the one of
+# its CPU builds: without it a Linux machine may download the larger CUDA build.
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_INDEX ?=
+JOBS ?= 2
+PANEL ?=
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench results clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s  %s\n", $$1, $$2 }'
+
+install: $(STAMP) ## make .venv with the pinned packages and this project in it
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: install ## install, then train a Ball until it reaches its targets: about five minutes
+	$(BIN)/kltransfer body=ball task=go_to_target
+
+test: install ## install, then run all tests
+	$(BIN)/python -m pytest -n $(JOBS)
+
+check: install ## lint, types, and the fast tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+bench: install ## print the benchmarks' tables
+	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+results: install ## run a panel of RESULTS.md again and draw it: make results PANEL=fig3_left
+	test -n "$(PANEL)" || { echo "say which: make results PANEL=fig3_left"; exit 1; }
+	$(BIN)/kltransfer experiment=$(PANEL)
+	$(BIN)/kltransfer-report outputs/$(PANEL)
+
+clean: ## remove caches and builds; keeps outputs/ and .venv
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

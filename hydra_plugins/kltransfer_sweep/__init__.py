@@ -1,0 +1,1 @@
+"""Hydra's view of `kltransfer.sweep`: two launchers and a sweeper."""

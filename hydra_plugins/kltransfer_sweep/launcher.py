@@ -1,0 +1,95 @@
+"""The launchers `hydra/launcher=local` and `hydra/launcher=slurm`.
+
+Hydra imports this file at every start of every Hydra program, so what it needs is imported where it is used.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    from kltransfer.sweep.plan import Run
+
+_Options = TypeVar("_Options")
+
+
+class SweepLauncher(Launcher):
+    """Compose and check every run of a sweep before the first is started, then hand them over."""
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take what Hydra hands to a launcher; the task function of a single run is not used."""
+        self.context, self.config = hydra_context, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run all jobs; exits with a status other than 0 when any did not finish."""
+        from kltransfer.config import conf_dir
+        from kltransfer.run_folder import outputs_root, pretrained_path
+        from kltransfer.source import source_config
+        from kltransfer.sweep.plan import plan
+
+        root = outputs_root().absolute()
+
+        def source(config: DictConfig) -> tuple[DictConfig, Path] | None:
+            found = source_config(config, conf_dir())
+            return None if found is None else (found, root / pretrained_path(found))
+
+        runs = plan((self._compose(list(overrides), root) for overrides in job_overrides), source)
+        status = self.drive(runs, root)
+        if status != 0:
+            raise SystemExit(status)
+        return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]
+
+    @abstractmethod
+    def drive(self, runs: Sequence[Run], root: Path) -> int:
+        """Run a sweep whose folders lie in `root`, and return the exit code."""
+
+    def checked(self, kind: type[_Options]) -> _Options:
+        """Return the options as a dataclass; OmegaConf refuses values of another type."""
+        checked = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), self.options))
+        assert isinstance(checked, kind)
+        return checked
+
+    def _compose(self, overrides: list[str], root: Path) -> Run:
+        from kltransfer.config import resolved
+        from kltransfer.run_folder import method_name, run_path, settle
+        from kltransfer.sweep.plan import Run
+        from kltransfer.validation import validate
+
+        composed = self.context.config_loader.load_sweep_config(self.config, overrides)
+        config = resolved(composed, composed.hydra.overrides.task)
+        validate(config)
+        folder = root / run_path(config)
+        # The panel sweeper names its methods; in a plain sweep they are called what their folders are called.
+        named = composed.hydra.job.name != self.config.hydra.job.name
+        return Run(settle(folder, config), folder, composed.hydra.job.name if named else method_name(config))
+
+
+class LocalLauncher(SweepLauncher):
+    """`hydra/launcher=local`: on this machine, a few at a time."""
+
+    def drive(self, runs: Sequence[Run], root: Path) -> int:
+        """Run a sweep here."""
+        from kltransfer.sweep import driver, local
+
+        return driver.on_this_machine(runs, root, self.checked(local.Options))
+
+
+class SlurmLauncher(SweepLauncher):
+    """`hydra/launcher=slurm`: in the queue of a cluster."""
+
+    def drive(self, runs: Sequence[Run], root: Path) -> int:
+        """Submit a sweep to SLURM."""
+        from kltransfer.sweep import driver, slurm
+
+        return driver.on_slurm(runs, root, self.checked(slurm.Options))

@@ -1,0 +1,5 @@
+"""Let `python -m kltransfer` be the command `kltransfer`."""
+
+from kltransfer.cli import main
+
+main()

@@ -1,0 +1,208 @@
+"""An agent of the paper: its policies, default policies and critics.
+
+Legend: T time, B batch, O observation, Z latent, A action. A flat agent is a hierarchical one without latents
+(Z = 0) whose low level sees the task; all else follows: its high level is empty, its KL is zero.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kltransfer.envs.timestep import ObservationLayout
+from kltransfer.gaussian import Gaussian, log_prob, sample, standard_normal
+from kltransfer.networks import CriticNetwork, GaussianNetwork
+from kltransfer.priors import HighLevelPrior, make_prior, memory
+
+
+@dataclass(frozen=True)
+class PolicyOptions:
+    """What a policy network sees and how it is built; see `GaussianHead`."""
+
+    sees: Sequence[str]
+    hidden: Sequence[int]
+    min_std: float
+    max_std: float
+    initial_std: float
+    initial_scale: float
+
+
+class View(nn.Module):
+    """The part of an observation that a network may see: the information asymmetry of Section 3.1."""
+
+    def __init__(self, layout: ObservationLayout, groups: Sequence[str]) -> None:
+        super().__init__()
+        columns = [i for group in groups for i in range(*layout.slice(group).indices(layout.size))]
+        self.size = len(columns)
+        self.register_buffer("columns", torch.tensor(columns, dtype=torch.long), persistent=False)
+        self.columns: Tensor
+        # A contiguous range, the common case, is a view without a copy.
+        self.range = (columns[0], self.size) if columns == list(range(columns[0], columns[-1] + 1)) else None
+
+    def forward(self, observation: Tensor) -> Tensor:
+        if self.range is not None:
+            return observation.narrow(-1, *self.range)
+        return observation.index_select(-1, self.columns)
+
+
+class HighLevel(nn.Module):
+    """pi^H: observations to the innovation of z; see `priors` for how an innovation makes a latent."""
+
+    def __init__(self, layout: ObservationLayout, size: int, options: PolicyOptions) -> None:
+        super().__init__()
+        self.view = View(layout, options.sees)
+        self.network = make_network(self.view.size, size, options, bounded_mean=False)
+
+    def forward(self, observation: Tensor) -> Gaussian:
+        innovation: Gaussian = self.network(self.view(observation))
+        return innovation
+
+
+class NoHighLevel(nn.Module):
+    """The high level of a flat agent: a latent of no dimensions."""
+
+    def forward(self, observation: Tensor) -> Gaussian:
+        empty = observation[..., :0]
+        return Gaussian(empty, empty)
+
+
+class LowLevel(nn.Module):
+    """pi^L or pi_0^L: latents and observations to actions in [-1, 1]."""
+
+    def __init__(
+        self, layout: ObservationLayout, latent_size: int, action_size: int, options: PolicyOptions
+    ) -> None:
+        super().__init__()
+        self.view = View(layout, options.sees)
+        self.network = make_network(latent_size + self.view.size, action_size, options, bounded_mean=True)
+
+    def forward(self, latent: Tensor, observation: Tensor) -> Gaussian:
+        action: Gaussian = self.network(torch.cat([latent, self.view(observation)], dim=-1))
+        return action
+
+
+def make_network(inputs: int, size: int, options: PolicyOptions, *, bounded_mean: bool) -> GaussianNetwork:
+    """Build a policy network; the mean of an action is bounded, that of a latent is not."""
+    return GaussianNetwork(
+        inputs,
+        size,
+        hidden=options.hidden,
+        bounded_mean=bounded_mean,
+        min_std=options.min_std,
+        max_std=options.max_std,
+        initial_std=options.initial_std,
+        initial_scale=options.initial_scale,
+    )
+
+
+class ClipInward(torch.autograd.Function):
+    """Clip actions to [-1, 1]; outside, let only gradients through that lead back in.
+
+    A plain clip gives no gradient outside, and a squashed mean gives ever less of it towards the bounds: either way a
+    policy that once went to full throttle in all states never came back.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, action: Tensor) -> Tensor:
+        ctx.save_for_backward(action)
+        return action.clamp(-1, 1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        (action,) = ctx.saved_tensors
+        # Descent moves against the gradient: it leads outwards where the signs of action and gradient differ.
+        outwards = (action.abs() > 1) & (action * gradient < 0)
+        return gradient.masked_fill(outwards, 0.0)
+
+
+class Critic(nn.Module):
+    """Q(a, z, x), one or two of them; sees everything."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int], count: int) -> None:
+        super().__init__()
+        self.network = CriticNetwork(inputs, hidden=hidden, count=count)
+
+    def forward(self, action: Tensor, latent: Tensor, observation: Tensor) -> Tensor:
+        """Return `[count, ...]` values; actions count as the simulator takes them, clipped to [-1, 1]."""
+        values: Tensor = self.network(torch.cat([ClipInward.apply(action), latent, observation], dim=-1))
+        return values
+
+
+class Agent(nn.Module):
+    """The modules of an agent. `default_policy` is None where pi_0^L is pi^L itself, so that their KL is zero.
+
+    Args:
+        layout: sizes of the observation groups.
+        action_size: A.
+        latent_size: Z, 0 for a flat agent.
+        residual: whether the high level moves z relative to the prior's memory, z_t = c z_{t-1} + sqrt(1 - c^2) u_t,
+            or sets z_t = u_t.
+        separate_default_policy: whether pi_0^L is a network of its own.
+    """
+
+    def __init__(
+        self,
+        layout: ObservationLayout,
+        action_size: int,
+        *,
+        latent_size: int,
+        prior: str,
+        prior_coefficient: float,
+        prior_hidden: Sequence[int],
+        residual: bool,
+        high_level: PolicyOptions,
+        low_level: PolicyOptions,
+        separate_default_policy: bool,
+        default_policy: PolicyOptions,
+        critic_hidden: Sequence[int],
+        critics: int,
+    ) -> None:
+        super().__init__()
+        self.layout, self.action_size, self.latent_size = layout, action_size, latent_size
+        self.high_level: HighLevel | NoHighLevel = (
+            HighLevel(layout, latent_size, high_level) if latent_size else NoHighLevel()
+        )
+        self.high_level_prior: HighLevelPrior = make_prior(
+            prior, latent_size, prior_coefficient, prior_hidden
+        )
+        self.low_level = LowLevel(layout, latent_size, action_size, low_level)
+        self.default_policy: LowLevel | None = (
+            LowLevel(layout, latent_size, action_size, default_policy) if separate_default_policy else None
+        )
+        self.critic = Critic(action_size + latent_size + layout.size, critic_hidden, critics)
+        self.memory_coefficient = prior_coefficient if residual and prior != "isotropic" else 0.0
+
+    def latent(self, innovation: Gaussian, previous: Tensor, first: Tensor) -> Gaussian:
+        """Return pi^H(z_t | x_t), where the history x_t includes z of the step before.
+
+        Args:
+            innovation: the high level's output, over `[..., Z]`.
+            previous: z_{t-1}, `[..., Z]`.
+            first: `[...]`, 1 on the first step of an episode.
+        """
+        carry, scale = memory(self.memory_coefficient, first)
+        return Gaussian(carry * previous + scale * innovation.mean, scale * innovation.std)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the actor did on one step and what the replay keeps of it: `[B, A]`, `[B]`, `[B, Z]`, `[B, Z]`."""
+
+    action: Tensor
+    log_prob: Tensor
+    latent: Tensor
+    noise: Tensor
+
+
+@torch.no_grad()
+def act(
+    agent: Agent, observation: Tensor, previous: Tensor, first: Tensor, generator: torch.Generator
+) -> Decision:
+    """Sample z and a for a batch of simulations; `log_prob` is that of a given z, which is what Retrace divides by."""
+    noise = standard_normal((len(observation), agent.latent_size), generator)
+    latent = sample(agent.latent(agent.high_level(observation), previous, first), noise)
+    policy = agent.low_level(latent, observation)
+    action = sample(policy, standard_normal((len(observation), agent.action_size), generator))
+    return Decision(action, log_prob(policy, action), latent, noise)

@@ -1,0 +1,141 @@
+"""The command `kltransfer`: compose the config, refuse what makes no sense, freeze the rest, hand over.
+
+Exit codes: 0 done; 1 failed or bad input (one sentence on standard error; a crash shows its traceback);
+75 preempted, everything is saved and the same command resumes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Training draws nothing; without a display dm_control otherwise warns at its import, or aborts later.
+os.environ.setdefault("MUJOCO_GL", "disable")
+
+from kltransfer.config import ConfigError, conf_dir, one_line, resolved
+from kltransfer.preemption import Preempted
+from kltransfer.run_folder import RunFolderError, outputs_root, run_path, settle
+from kltransfer.source import source_config
+from kltransfer.validation import validate
+
+DONE, FAILED, PREEMPTED = 0, 1, 75  # 75 is EX_TEMPFAIL: try again
+
+
+def main() -> None:
+    """Run the command and exit with its code."""
+    sys.exit(_exit_code())
+
+
+def prepare(config: DictConfig, overrides: Sequence[str], folder: Path) -> DictConfig:
+    """Return the config that a run composed by Hydra will have in `folder`.
+
+    `overrides` are the words of its command line. Raises `ConfigError` or `RunFolderError`, before
+    anything heavy is imported.
+    """
+    asked = resolved(config, overrides)
+    validate(asked)
+    source_config(asked, conf_dir())  # only for its errors
+    return settle(folder, asked)
+
+
+def _exit_code() -> int:
+    full_error = "HYDRA_FULL_ERROR" in os.environ
+    # Hydra would print errors in its own way and exit; this makes it raise them.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        failure = _compose_and_run()
+        if failure is not None:
+            raise failure
+    except Preempted as stop:
+        return _fail(f"stopped ({stop}), everything is saved; the same command resumes.", PREEMPTED)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command resumes from the last checkpoint.", PREEMPTED)
+    except Exception as error:
+        if full_error or not _is_sentence(error):
+            raise
+        return _fail(one_line(error), FAILED)
+    finally:
+        if not full_error:
+            del os.environ["HYDRA_FULL_ERROR"]
+    return DONE
+
+
+def _is_sentence(error: Exception) -> bool:
+    """Return whether the message of an error says all that a person needs."""
+    if isinstance(error, ConfigError | RunFolderError | HydraException | OmegaConfBaseException):
+        return True
+    # By name: importing checkpoints imports torch, which a bad command need not wait for.
+    return any(kind.__name__ == "CheckpointError" for kind in type(error).__mro__)
+
+
+def _fail(sentence: str, code: int) -> int:
+    print(f"kltransfer: {sentence}", file=sys.stderr)
+    return code
+
+
+def _compose_and_run() -> BaseException | None:
+    """Let Hydra read the command line and do what it says; return how a single run failed, if it did.
+
+    Raised through Hydra, an exception would get a line of Hydra's own above it.
+    """
+    failures: list[BaseException] = []
+
+    @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
+    def single_run(composed: DictConfig) -> None:
+        try:
+            run_composed(composed)
+        except BaseException as error:
+            if HydraConfig.get().mode is not RunMode.RUN:
+                raise
+            failures.append(error)
+
+    single_run()
+    return failures[0] if failures else None
+
+
+def run_composed(composed: DictConfig) -> None:
+    """Train the run that Hydra has composed and made a folder for."""
+    context = HydraConfig.get()
+    folder = Path(context.runtime.output_dir)
+    try:
+        config = prepare(composed, context.overrides.task, folder)
+    except (ConfigError, RunFolderError):
+        _remove_if_empty(folder)
+        raise
+
+    from kltransfer.run import execute  # here, not above: it takes seconds to import torch
+
+    execute(config, folder)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Remove the folders that Hydra has made for a run that is refused."""
+    root = outputs_root().absolute()
+    with contextlib.suppress(OSError):  # it is not empty, so it is not only Hydra's
+        for path in (folder, *(parent for parent in folder.parents if root in parent.parents)):
+            path.rmdir()
+
+
+def _folder_resolver(part: str = "", *, _root_: DictConfig) -> str:
+    """Return the run folder of the config being composed: all of it, its `experiment`, or the rest."""
+    path = run_path(_root_)
+    if part == "experiment":
+        return str(outputs_root() / path.parts[0])
+    return str(Path(*path.parts[1:]) if part == "run" else outputs_root() / path)
+
+
+OmegaConf.register_new_resolver("run_folder", _folder_resolver, replace=True)
+OmegaConf.register_new_resolver("conf_dir", lambda: str(conf_dir()), replace=True)

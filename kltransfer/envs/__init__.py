@@ -1,0 +1,20 @@
+"""Bodies, tasks and their batched simulation."""
+
+from kltransfer.envs.batch import BatchEnvironment
+from kltransfer.envs.environment import Environment
+from kltransfer.envs.scene import Arena
+from kltransfer.envs.single import load
+from kltransfer.envs.tasks import Task, load_task
+from kltransfer.envs.timestep import Episodes, ObservationLayout, TimeStep
+
+__all__ = [
+    "Arena",
+    "BatchEnvironment",
+    "Environment",
+    "Episodes",
+    "ObservationLayout",
+    "Task",
+    "TimeStep",
+    "load",
+    "load_task",
+]

@@ -1,0 +1,118 @@
+"""Multi-layer perceptrons: Gaussian heads for policies and priors, and an ensemble of critics."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from kltransfer.gaussian import Gaussian
+
+
+def torso(input_size: int, hidden: Sequence[int]) -> nn.Sequential:
+    """Return the hidden layers: every one normalised, tanh after the first, ELU after the others."""
+    layers: list[nn.Module] = []
+    for i, (inputs, outputs) in enumerate(zip([input_size, *hidden], hidden, strict=False)):
+        layers += [nn.Linear(inputs, outputs), nn.LayerNorm(outputs), nn.Tanh() if i == 0 else nn.ELU()]
+    return nn.Sequential(*layers)
+
+
+def full_precision(x: Tensor) -> torch.autocast:
+    """Return the context in which a head computes in float32, whatever its hidden layers computed in."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
+class GaussianHead(nn.Module):
+    """The last layer of a policy: features to a Gaussian with bounded standard deviation.
+
+    The bounds keep an entropy bonus from driving the std to infinity where the critic clips its actions.
+    `bounded_mean` squashes the mean by tanh, for actions in [-1, 1].
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        size: int,
+        *,
+        bounded_mean: bool,
+        min_std: float,
+        max_std: float,
+        initial_std: float,
+        initial_scale: float,
+    ) -> None:
+        super().__init__()
+        self.linear = nn.Linear(input_size, 2 * size)
+        limit = math.sqrt(3 * initial_scale / max(1, size))
+        nn.init.uniform_(self.linear.weight, -limit, limit)
+        nn.init.zeros_(self.linear.bias)
+        fraction = (initial_std - min_std) / (max_std - min_std)
+        self.offset = math.log(fraction / (1 - fraction))
+        self.min_std, self.max_std = min_std, max_std
+        self.bounded_mean = bounded_mean
+
+    def forward(self, features: Tensor) -> Gaussian:
+        with full_precision(features):
+            mean, spread = self.linear(features.float()).chunk(2, dim=-1)
+        std = self.min_std + (self.max_std - self.min_std) * torch.sigmoid(spread + self.offset)
+        return Gaussian(torch.tanh(mean) if self.bounded_mean else mean, std)
+
+
+class GaussianNetwork(nn.Sequential):
+    """Inputs `[..., I]` to a Gaussian over `[..., size]`; see `GaussianHead` for the options."""
+
+    def __init__(
+        self,
+        input_size: int,
+        size: int,
+        *,
+        hidden: Sequence[int],
+        bounded_mean: bool,
+        min_std: float,
+        max_std: float,
+        initial_std: float,
+        initial_scale: float,
+    ) -> None:
+        head = GaussianHead(
+            hidden[-1],
+            size,
+            bounded_mean=bounded_mean,
+            min_std=min_std,
+            max_std=max_std,
+            initial_std=initial_std,
+            initial_scale=initial_scale,
+        )
+        super().__init__(torso(input_size, hidden), head)
+
+
+class EnsembleLayer(nn.Module):
+    """A linear layer of `count` networks at once: `[count, N, I]` to `[count, N, O]`."""
+
+    def __init__(self, count: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        limit = 1 / math.sqrt(inputs)
+        self.weight = nn.Parameter(torch.empty(count, inputs, outputs).uniform_(-limit, limit))
+        self.bias = nn.Parameter(torch.zeros(count, 1, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class CriticNetwork(nn.Module):
+    """`count` action-value functions of one input: `[..., I]` to `[count, ...]`."""
+
+    def __init__(self, input_size: int, *, hidden: Sequence[int], count: int) -> None:
+        super().__init__()
+        sizes = [input_size, *hidden]
+        self.count = count
+        self.layers = nn.ModuleList(EnsembleLayer(count, i, o) for i, o in zip(sizes, hidden, strict=False))
+        self.norms = nn.ModuleList(nn.LayerNorm(o) for o in hidden)
+        self.head = EnsembleLayer(count, hidden[-1], 1)
+        nn.init.uniform_(self.head.weight, -1e-2, 1e-2)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        x = inputs.reshape(1, -1, inputs.shape[-1]).expand(self.count, -1, -1)
+        for i, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
+            x = norm(layer(x))
+            x = torch.tanh(x) if i == 0 else nn.functional.elu(x)
+        with full_precision(x):
+            return self.head(x.float()).reshape(self.count, *inputs.shape[:-1])

@@ -1,0 +1,111 @@
+"""The console script `kltransfer-report`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from kltransfer.report import tidy
+from kltransfer.report.comparison import Comparison, ReportError, compare, contents
+from kltransfer.report.curve import panel_curves
+from kltransfer.report.figure import Curves, Kind, panel_figure, paper_figure, save, to_svg
+from kltransfer.report.page import Picture, Section, render
+from kltransfer.report.panel import Panel
+from kltransfer.report.summary import Threshold, summarise
+
+CAPTIONS: dict[Kind, str] = {
+    "mean": "Mean and standard deviation over runs, as in the paper.",
+    "iqm": "Interquartile mean and its bootstrap interval over seeds.",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the report of some folders; return 0, or 1 with one sentence on stderr."""
+    options = _parser().parse_args(arguments)
+    out = options.out or options.folders[0] / "report"
+    try:
+        comparison = compare(options.folders)
+        page, sections = write_report(comparison, out, Threshold(options.threshold))
+        print(f"{contents(comparison.runs)}.\n{page}")
+        if options.wandb:
+            from kltransfer.report.wandb_page import publish
+
+            print(publish(comparison, sections, options.entity, options.project))
+    except ReportError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"The report cannot be written: {error}.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def write_report(comparison: Comparison, out: Path, threshold: Threshold) -> tuple[Path, list[Section]]:
+    """Write page, figures and CSV files to a folder; return the page's path and what stands on it."""
+    out.mkdir(parents=True, exist_ok=True)
+    panels = [(panel, panel_curves(panel)) for panel in comparison.panels]
+    sections = [_section(panel, curves, out, threshold) for panel, curves in panels]
+    figures = _paper_figures(panels, out, threshold)
+    page = out / "index.html"
+    made = time.strftime("%Y-%m-%d %H:%M %Z")
+    page.write_text(render(comparison, figures, sections, threshold, made), encoding="utf-8")
+    base = comparison.folders[0].resolve()
+    tidy.write_csv(out / "curves.csv", tidy.curve_rows(comparison.panels, base))
+    tidy.write_csv(out / "runs.csv", tidy.run_rows(comparison.panels, base))
+    tidy.write_csv(out / "bands.csv", (row for drawn in panels for row in tidy.band_rows(*drawn)))
+    tables = [(section.panel, section.summary) for section in sections]
+    tidy.write_csv(out / "summary.csv", (row for table in tables for row in tidy.summary_rows(*table)))
+    tidy.write_csv(
+        out / "improvement.csv", (row for table in tables for row in tidy.improvement_rows(*table))
+    )
+    return page, sections
+
+
+def _section(panel: Panel, curves: Curves, out: Path, threshold: Threshold) -> Section:
+    pictures = []
+    for kind, caption in CAPTIONS.items():
+        figure = panel_figure(panel, curves, kind, threshold)
+        save(figure, out / (panel.slug if kind == "mean" else f"{panel.slug}_{kind}"))
+        pictures.append(Picture(to_svg(figure), caption))
+    return Section(panel, summarise(panel, threshold), tuple(pictures))
+
+
+def _paper_figures(
+    panels: Sequence[tuple[Panel, Curves]], out: Path, threshold: Threshold
+) -> dict[str, Picture]:
+    """Draw the panels of each of the paper's figures side by side, where there are several."""
+    figures = {}
+    for name, members in groupby(panels, key=lambda drawn: drawn[0].figure):
+        row = list(members)
+        if name and len(row) > 1:
+            figure = paper_figure(row, "mean", threshold)
+            save(figure, out / name)
+            caption = f"The panels of the paper's Figure {name.removeprefix('fig')}. {CAPTIONS['mean']}"
+            figures[name] = Picture(to_svg(figure), caption)
+    return figures
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kltransfer-report",
+        description="Compare runs: learning curves, tables and CSV files in one folder with one HTML page.",
+    )
+    parser.add_argument(
+        "folders", nargs="+", type=Path, metavar="FOLDER", help="run folders lie in or below it"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: FOLDER/report)")
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=0.9,
+        metavar="X",
+        help="what runs are to reach: a success rate up to 1, a return above (default: 0.9)",
+    )
+    parser.add_argument("--wandb", action="store_true", help="also save the comparison as a W&B Report")
+    parser.add_argument("--project", metavar="NAME", help="W&B project (default: that of the runs)")
+    parser.add_argument("--entity", metavar="NAME", help="W&B entity (default: that of the runs, or yours)")
+    return parser

@@ -1,0 +1,127 @@
+"""Estimates over seeds and their bootstrap intervals.
+
+S seeds, R runs per seed (the transfers of one pretrained source; 1 without transfer), T points in learner
+steps. Samples are [T, S, R], NaN where a seed has fewer than R runs. Runs that share a seed share their
+pretraining, so seeds are resampled, each with all of its runs, and intervals do not shrink with R.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Array = NDArray[np.float64]
+
+LEVEL = 0.95
+RESAMPLES = 2000
+
+
+class Interval(NamedTuple):
+    """An estimate and its percentile bootstrap interval, [T] each; NaN bounds with fewer than two seeds."""
+
+    value: Array
+    low: Array
+    high: Array
+
+
+def by_seed(values: Array, seeds: Sequence[Hashable]) -> Array:
+    """Arrange the values of N runs, [N, T], by seed: [T, S, R]."""
+    order = list(dict.fromkeys(seeds))
+    members = [[n for n, seed in enumerate(seeds) if seed == s] for s in order]
+    arranged = np.full((values.shape[1], len(order), max(map(len, members))), np.nan)
+    for s, runs in enumerate(members):
+        arranged[:, s, : len(runs)] = values[runs].T
+    return arranged
+
+
+def interquartile_mean(values: Array) -> Array:
+    """Return the mean of the middle half over the last axis, ignoring NaN; NaN where nothing is left.
+
+    As `scipy.stats.trim_mean(values, 0.25)`: of n values, floor(n / 4) are cut at either end.
+    """
+    ordered = np.sort(values, axis=-1)  # NaN last
+    count = np.isfinite(ordered).sum(axis=-1, keepdims=True)
+    cut, rank = count // 4, np.arange(values.shape[-1])
+    middle = (rank >= cut) & (rank < count - cut)
+    total = np.where(middle, ordered, 0.0).sum(axis=-1)
+    kept = middle.sum(axis=-1)
+    result: Array = np.where(kept > 0, total / np.maximum(kept, 1), np.nan)
+    return result
+
+
+def median(values: Array) -> Array:
+    """Return the median over the last axis, ignoring NaN."""
+    result: Array = np.nanmedian(values, axis=-1)
+    return result
+
+
+def mean_and_std(values: Array) -> tuple[Array, Array, NDArray[np.int64]]:
+    """Return mean, sample standard deviation and count over the runs of [T, S, R], ignoring NaN: [T] each.
+
+    The standard deviation (n - 1 in the denominator) is NaN where fewer than two runs are left.
+    """
+    flat = values.reshape(len(values), -1)
+    held = np.isfinite(flat)
+    count = held.sum(axis=-1)
+    mean = np.where(held, flat, 0.0).sum(axis=-1) / np.maximum(count, 1)
+    squares = np.where(held, (flat - mean[:, None]) ** 2, 0.0).sum(axis=-1)
+    std = np.sqrt(squares / np.maximum(count - 1, 1))
+    return np.where(count > 0, mean, np.nan), np.where(count > 1, std, np.nan), count
+
+
+def improvement(ours: Array, theirs: Array) -> Array:
+    """Return how likely a run of ours is above one of theirs, ties counted half: [..., N], [..., M] to [...].
+
+    The Mann-Whitney statistic over N M; NaN entries are no runs.
+    """
+    x, y = ours[..., :, None], theirs[..., None, :]
+    pairs = np.isfinite(x) & np.isfinite(y)
+    wins = np.where(pairs, (x > y) + 0.5 * (x == y), 0.0).sum(axis=(-2, -1))
+    result: Array = wins / np.maximum(pairs.sum(axis=(-2, -1)), 1)
+    return result
+
+
+def bootstrap(statistic: Callable[..., Array], *samples: Array) -> Interval:
+    """Return a statistic of samples [T, S, R] and its interval, by resampling seeds.
+
+    `statistic` takes one array [..., S * R] per sample and reduces the last axis. All T points share their
+    resamples.
+    """
+    value = statistic(*(_flat(sample) for sample in samples))
+    if any(sample.shape[1] < 2 for sample in samples):
+        nothing = np.full_like(value, np.nan)
+        return Interval(value, nothing, nothing)
+    seeds = [np.broadcast_to(np.arange(sample.shape[1]), sample.shape[:2]) for sample in samples]
+
+    def of_resample(*drawn: NDArray[np.int64], axis: int) -> Array:
+        return statistic(*(_draw(sample, index) for sample, index in zip(samples, drawn, strict=True)))
+
+    result: Any = stats.bootstrap(
+        seeds,
+        of_resample,
+        n_resamples=RESAMPLES,
+        batch=250,
+        vectorized=True,
+        axis=-1,
+        confidence_level=LEVEL,
+        method="percentile",
+        rng=0,  # the same runs give the same report
+    )
+    return Interval(
+        value, np.asarray(result.confidence_interval.low), np.asarray(result.confidence_interval.high)
+    )
+
+
+def _flat(sample: Array) -> Array:
+    """Merge seeds and runs: [..., S, R] to [..., S * R]."""
+    return sample.reshape(*sample.shape[:-2], -1)
+
+
+def _draw(sample: Array, seeds: NDArray[np.int64]) -> Array:
+    """Take seeds [T, ..., S] out of a sample [T, S, R]: [T, ..., S * R]."""
+    point = np.arange(len(sample)).reshape(-1, *[1] * (seeds.ndim - 1))
+    return _flat(sample[point, seeds])

@@ -1,0 +1,193 @@
+"""Learning curves as the paper plots them: episode return against the steps processed by the learner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+
+from kltransfer.report.curve import Curve, stretches
+from kltransfer.report.group import Group
+from kltransfer.report.panel import Panel
+from kltransfer.report.summary import Threshold
+from kltransfer.sweep.state import State
+
+# Mean and standard deviation, as in the paper; or interquartile mean and its bootstrap interval.
+Kind = Literal["mean", "iqm"]
+Curves = Mapping[str, Curve]  # by the name of the group
+
+PANEL_INCHES = (4.6, 4.2)
+WIDE_LABEL = 36  # characters; two columns of longer ones do not fit under a panel
+SETTINGS: Any = {
+    "font.size": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.handlelength": 3.2,
+    "pdf.fonttype": 42,  # text stays text
+    "svg.hashsalt": "kltransfer",  # the same runs give the same file
+}
+
+
+def panel_figure(panel: Panel, curves: Curves, kind: Kind, threshold: Threshold) -> Figure:
+    """Draw one panel."""
+    return paper_figure([(panel, curves)], kind, threshold)
+
+
+def paper_figure(panels: Sequence[tuple[Panel, Curves]], kind: Kind, threshold: Threshold) -> Figure:
+    """Draw panels side by side, in the paper's arrangement."""
+    with _settings():
+        width, height = PANEL_INCHES
+        rows = max((len(panel.groups) for panel, _ in panels), default=0)
+        strip = 0.16 * rows if any(_is_uneven(panel, curves) for panel, curves in panels) else 0.0
+        figure = Figure(figsize=(width * len(panels), height + 0.1 * rows + strip), layout="constrained")
+        parts = np.ravel(figure.subfigures(1, len(panels), squeeze=False))
+        for part, (panel, curves) in zip(parts, panels, strict=True):
+            _draw_panel(part, panel, curves, kind, threshold, strip / height)
+        figure.draw_without_rendering()  # settle the layout under these settings
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write `path`.png and `path`.pdf."""
+    with _settings():
+        figure.savefig(path.with_name(path.name + ".png"), dpi=160, metadata={"Software": None})
+        figure.savefig(path.with_name(path.name + ".pdf"), metadata={"CreationDate": None})
+
+
+def to_svg(figure: Figure) -> bytes:
+    """Return the figure as SVG, with text as outlines so that it looks the same everywhere."""
+    file = BytesIO()
+    with _settings():
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()
+
+
+def legend_label(group: Group) -> str:
+    """Return a method's name and what its curve rests on."""
+    total, drawn = len(group.runs), len(group.with_rows)
+    seeds = len({run.seed for run in group.runs})
+    if group.is_whole:
+        many = f"{seeds} x {total // seeds} runs" if total % seeds == 0 else f"{total} runs, {seeds} seeds"
+        words = many if total > seeds else f"{seeds} seed{'' if seeds == 1 else 's'}"
+    elif drawn:
+        finished = sum(run.state == State.FINISHED for run in group.runs)
+        words = f"{drawn} of {total} runs, {finished} finished"
+    else:
+        words = f"none of {total} run{'' if total == 1 else 's'} yet"
+    return f"{group.name} ({words})"
+
+
+def _draw_panel(
+    part: SubFigure, panel: Panel, curves: Curves, kind: Kind, threshold: Threshold, strip: float
+) -> None:
+    """Draw one panel; `strip` is the height of the row of counts relative to the curves, 0 for none."""
+    unit, unit_name = _step_unit(curves)
+    label = f"Learner steps ({unit_name})"
+    if strip:
+        axes, counts = part.subplots(2, 1, sharex=True, height_ratios=[1, strip])
+        if _is_uneven(panel, curves):
+            _draw_counts(counts, panel, curves, unit)
+            counts.set_xlabel(label)
+        else:
+            counts.set_axis_off()
+            axes.set_xlabel(label)
+            axes.tick_params(labelbottom=True)
+    else:
+        axes = part.subplots()
+        axes.set_xlabel(label)
+    handles = [_draw_group(axes, group, curves.get(group.name), kind, unit) for group in panel.groups]
+    if threshold.column == "episode_return":
+        axes.axhline(threshold.value, color="#888888", linewidth=0.8, linestyle=":")
+    axes.set_ylabel("Average episode return (reward)")
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    axes.set_xlim(left=0)
+    axes.set_title(panel.title, fontsize="large")
+    if not curves:
+        axes.text(0.5, 0.5, "no run has logged yet", transform=axes.transAxes, ha="center", color="#666666")
+    columns = 2 if len(handles) > 2 and max(len(str(h.get_label())) for h in handles) <= WIDE_LABEL else 1
+    part.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize="small")
+
+
+def _draw_group(axes: Axes, group: Group, curve: Curve | None, kind: Kind, unit: float) -> Line2D:
+    """Draw one method and return what stands for it in the legend."""
+    style = group.style
+    look: dict[str, Any] = {
+        "color": style.color,
+        "linestyle": style.line,
+        "marker": style.marker,
+        "markersize": 4.5,
+    }
+    if curve is not None:
+        x, value = curve.steps / unit, curve.mean if kind == "mean" else curve.middle.value
+        low, high = curve.mean - curve.std, curve.mean + curve.std
+        if kind == "iqm":
+            low, high = curve.middle.low, curve.middle.high
+        axes.fill_between(x, low, high, color=style.color, alpha=0.16, linewidth=0)
+        known = np.isfinite(value)
+        whole = known & (curve.runs == len(group.runs))
+        # Thin where the curve does not rest on all runs; the two parts meet at the last whole point.
+        rest = known & (~whole | np.append(~whole[1:], False) | np.append(False, ~whole[:-1]))
+        thin: dict[str, Any] = look | {"marker": "none", "linewidth": 0.8}
+        axes.plot(x, np.where(rest, value, np.nan), **thin)
+        gap = max(len(x) // 8, 1)
+        every = (ord(style.marker) * 7 % gap, gap)  # methods set their markers at different points
+        axes.plot(x, np.where(whole, value, np.nan), linewidth=1.7, **look, markevery=every)
+        axes.plot(x, np.where(rest & ~whole, value, np.nan), **look | {"linestyle": "none"}, markevery=every)
+    return Line2D([], [], linewidth=1.7, label=legend_label(group), **look)
+
+
+def _draw_counts(axes: Axes, panel: Panel, curves: Curves, unit: float) -> None:
+    """Draw on how many runs each stretch of each curve rests: a bar per method, darker for more."""
+    for row, group in enumerate(panel.groups):
+        curve = curves.get(group.name)
+        beside = axes.get_yaxis_transform()  # x in widths of the axes
+        marker: Any = {"marker": group.style.marker, "markersize": 3.5, "color": group.style.color}
+        axes.plot([-0.02], [row], **marker, transform=beside, clip_on=False)
+        if curve is None:
+            axes.text(0, row, " no run yet", va="center", fontsize="x-small", color="#666666")
+            continue
+        for first, end, count in stretches(curve.runs):
+            if not count:
+                continue
+            left, right = curve.steps[first] / unit, curve.steps[min(end, len(curve.steps) - 1)] / unit
+            share = count / len(group.runs)
+            axes.barh(
+                row, right - left, left=left, height=0.8, color=group.style.color, alpha=0.15 + 0.35 * share
+            )
+            if right - left > 0.04 * curve.steps[-1] / unit:
+                axes.text((left + right) / 2, row, str(count), ha="center", va="center", fontsize="x-small")
+    axes.set_ylim(len(panel.groups) - 0.5, -0.5)
+    axes.set_yticks([])
+    axes.set_ylabel("Runs", fontsize="small", labelpad=12)
+    axes.grid(visible=False)
+
+
+def _is_uneven(panel: Panel, curves: Curves) -> bool:
+    """Tell whether some stretch does not rest on all runs."""
+    totals = {group.name: len(group.runs) for group in panel.groups}
+    return len(curves) < len(panel.groups) or any(
+        bool((curve.runs < totals[name]).any()) for name, curve in curves.items()
+    )
+
+
+def _step_unit(curves: Curves) -> tuple[float, str]:
+    last = max((curve.steps[-1] for curve in curves.values()), default=1e6)
+    return (1e6, "millions") if last >= 1e6 else (1e3, "thousands")
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    with mpl.rc_context(SETTINGS):
+        yield

@@ -1,0 +1,159 @@
+"""One run from start to end: build, pretrain or load, train, finish."""
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from kltransfer.atomic import write_atomically
+from kltransfer.build import choose_device, make_agent, make_environment, make_trainer, seeds
+from kltransfer.checkpoint import CheckpointNotSaved, load, save
+from kltransfer.config import conf_dir
+from kltransfer.metrics import COLUMNS, MetricsLog, Mirror
+from kltransfer.preemption import Preempted, StopRequest
+from kltransfer.provenance import record_start
+from kltransfer.run_folder import RunFolder, outputs_root, pretrained_path
+from kltransfer.source import source_config
+from kltransfer.train import Row, Trainer
+from kltransfer.transfer import Pretrained, check_source, read_pretrained, show, transfer
+
+EXTRA_COLUMNS = ("action_std", "trace")
+
+
+def execute(config: DictConfig, folder: Path, wait: bool = False) -> None:
+    """Train one run to its budget: from the start, or from where it was interrupted.
+
+    A finished run is left as it is. With `wait`, blocks while another process trains in the folder.
+
+    Raises:
+        RunFolderError: the folder belongs to another run, or to a living process.
+        CheckpointError: the run's or its source's checkpoint cannot be used.
+        Preempted: a signal asked to stop; everything is saved, and the same call goes on.
+    """
+    with StopRequest() as stop:
+        try:
+            with RunFolder(folder, config, wait) as run:
+                if run.finished:
+                    print(f"{folder} is finished")
+                else:
+                    train(run, stop)
+        except Preempted:
+            stop.forward()
+            raise
+
+
+def train(run: RunFolder, stop: StopRequest) -> None:
+    """Train in an open run folder."""
+    torch.set_num_threads(1)  # actor and learner are a thread each; more would make sums depend on the machine
+    config, folder = run.config, run.path
+    source = obtain_source(run)
+    record_start(folder / "provenance.json", config.seed, threads=1)
+
+    environment_seed, agent_seed, actor_seed, learner_seed = seeds(config, 4)
+    environment = make_environment(config, config.regime.simulations, environment_seed)
+    layout = asdict(environment.layout)
+    agent = make_agent(config, environment.layout, environment.action_size, agent_seed)
+    if source is not None:
+        check_source(source, config, layout)
+        print(show(transfer(agent, config, source)))
+    trainer = make_trainer(config, environment, agent.to(choose_device(config.device)), actor_seed, learner_seed)
+
+    log = MetricsLog(
+        folder / "metrics.csv", config.learner_steps, (*COLUMNS, *EXTRA_COLUMNS), mirrors(config, folder), folder.name
+    )
+    checkpoint = Checkpoint(folder, config, layout, trainer, log)
+    try:
+        if checkpoint.restore():
+            print(f"{folder} goes on from {trainer.learner.steps} learner steps")
+
+        def take(row: Row) -> None:
+            complete = log.log(row)
+            shown = ("learner_steps", "episode_return", "success_rate", "learner_steps_per_second")
+            run.update(**{name: complete[name] for name in shown})
+
+        if not trainer.run(take, checkpoint.save, lambda: stop.requested is not None):
+            raise Preempted(f"{stop.requested} at {trainer.learner.steps} learner steps")
+        checkpoint.finish()
+        log.draw_curve(folder / "curve.png")
+    finally:
+        log.close()
+
+
+def obtain_source(run: RunFolder) -> Pretrained | None:
+    """Return the agent that a transfer starts from: load it, or train it first if nobody has.
+
+    Its config is frozen beside the run's own. Whoever comes while another process trains it waits for that one.
+    """
+    transfer_mode = run.config.transfer_mode
+    if transfer_mode.name == "none":
+        return None
+    if "checkpoint" in transfer_mode.source:
+        return read_pretrained(Path(transfer_mode.source.checkpoint))
+    file = run.path / "source.yaml"
+    if not file.exists():
+        write_atomically(file, OmegaConf.to_yaml(source_config(run.config, conf_dir())).encode())
+    config = OmegaConf.load(file)
+    assert isinstance(config, DictConfig)
+    folder = outputs_root() / pretrained_path(config)
+    execute(config, folder, wait=True)
+    return read_pretrained(folder / "checkpoint.pt")
+
+
+def mirrors(config: DictConfig, folder: Path) -> list[Mirror]:
+    """Return where metrics go besides the file; nothing is imported that was not asked for."""
+    if config.logger.name != "wandb":
+        return []
+    from kltransfer.wandb_log import WandbLog
+
+    return [WandbLog(config, folder)]
+
+
+class Checkpoint:
+    """The checkpoint of a run.
+
+    While the run goes on it holds everything: networks, optimiser, generators, simulations, counters, metrics, and the
+    list of replay segments in `replay/`. Once the run is finished only the agent is left.
+    """
+
+    def __init__(
+        self, folder: Path, config: DictConfig, layout: dict[str, int], trainer: Trainer, log: MetricsLog
+    ) -> None:
+        self.file, self.replay = folder / "checkpoint.pt", folder / "replay"
+        self.trainer, self.log = trainer, log
+        self.identity = {"config": OmegaConf.to_container(config), "layout": layout}
+
+    def agent(self) -> dict[str, Any]:
+        """Return what a transfer or an evaluation needs."""
+        return {**self.identity, "agent": self.trainer.learner.agent.state_dict()}
+
+    def save(self) -> None:
+        """Save everything; a full disk is reported, and the last good checkpoint stays."""
+        try:
+            replay = self.trainer.replay.save(self.replay)
+            training = {"trainer": self.trainer.state(), "replay": replay, "log": self.log.state_dict()}
+            save(self.file, {**self.agent(), "training": training})
+        except CheckpointNotSaved as error:
+            self.log.progress.say(f"warning: {error}")
+        else:
+            self.trainer.replay.prune(self.replay)
+
+    def restore(self) -> bool:
+        """Go on from the checkpoint, if there is one. Raises `CheckpointError`."""
+        if not self.file.exists():
+            return False
+        state = load(self.file)
+        self.trainer.learner.agent.load_state_dict(state["agent"])
+        if state["training"] is None:
+            return False
+        self.trainer.replay.restore(self.replay, state["training"]["replay"])
+        self.trainer.set_state(state["training"]["trainer"])
+        self.log.load_state_dict(state["training"]["log"])
+        return True
+
+    def finish(self) -> None:
+        """Leave the agent alone in the checkpoint."""
+        save(self.file, {**self.agent(), "training": None})
+        shutil.rmtree(self.replay, ignore_errors=True)

@@ -1,0 +1,226 @@
+"""Runs on this machine through submitit, a few at a time; transfers wait for their pretraining."""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from kltransfer.sweep import ticket
+from kltransfer.sweep.job import Job
+from kltransfer.sweep.plan import Run
+from kltransfer.sweep.state import LIVE, State, state
+from kltransfer.sweep.watch import Watch
+
+if TYPE_CHECKING:
+    import submitit
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_A_YEAR = 60 * 24 * 365  # minutes; submitit wants a time limit
+_ASK_AGAIN = 5.0  # seconds; a run that has only just begun does not listen yet
+_DEAF = (signal.SIGINT, signal.SIGHUP)  # what a terminal sends to all that it started
+
+
+@dataclass(frozen=True)
+class Options:
+    """What conf/hydra/launcher/local.yaml documents."""
+
+    parallel: int
+    threads: int
+    gpus: list[int] | None
+    restarts: int
+    retry_failed: bool
+    detach: bool
+    poll_seconds: float
+
+
+class Pool:
+    """Run what is given, at most `options.parallel` at a time, in the given order where dependencies allow.
+
+    Args:
+        runs: what to run, pretrainings before what needs them.
+        others: runs that some of these depend on and that are done or in other hands.
+        experiment: the folder for submitit's files.
+        options: the launcher's options.
+        watch: where changes are reported.
+        function: what the jobs call.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        others: Sequence[Run],
+        experiment: Path,
+        options: Options,
+        watch: Watch,
+        function: str = "kltransfer.run.execute",
+    ) -> None:
+        self.options, self.watch, self.function = options, watch, function
+        self._gpus = visible_gpus() if options.gpus is None else options.gpus
+        self._folder = experiment / ".submitit"
+        self._waiting = list(runs)
+        self._others = list(others)
+        self._jobs: dict[Path, submitit.Job[None]] = {}
+        self._runs = {run.folder: run for run in runs}
+        self._places: dict[Path, int] = {}  # which of the `parallel` places a run has
+        self._deaths = dict.fromkeys(self._runs, 0)
+        self.states = {run.folder: State.QUEUED for run in runs}
+        self.stopped = False  # by a signal
+        self._lock: IO[str] | None = None
+
+    def queue(self) -> None:
+        """Give every run a ticket that is good while this process lives."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = open(self._folder / f"driver-{os.getpid()}.lock", "w")  # noqa: SIM115 (held to the end)
+        fcntl.lockf(self._lock, fcntl.LOCK_EX)
+        for run in self._waiting:
+            ticket.Ticket("local", driver=self._lock.name).write(run.folder)
+
+    def run(self) -> dict[Path, State]:
+        """Run everything, wait for what is in other hands, and return the states at the end.
+
+        Ctrl-C, SIGTERM and SIGHUP stop the runs once they have saved.
+        """
+        with _stop_signals() as signals:
+            while not signals and self._step():
+                time.sleep(self.options.poll_seconds)
+            if signals:
+                self.stopped = True
+                self._stop(signals)
+        for folder in [*self._jobs, *(run.folder for run in self._waiting)]:
+            self._settle(folder)
+        assert self._lock is not None
+        self._lock.close()
+        Path(self._lock.name).unlink()
+        return self.states
+
+    def _step(self) -> bool:
+        """Take in what ended, start what can start, and say whether anything is left to wait for."""
+        for folder in [folder for folder, job in self._jobs.items() if job.done()]:
+            self._take_in(folder)
+        self.states |= {run.folder: state(run.folder, None) for run in self._others}
+        for run in list(self._waiting):
+            needed = [self.states[folder] for folder in run.depends_on]
+            if any(other != State.FINISHED and other not in LIVE for other in needed):
+                self._waiting.remove(run)
+                self._settle(run.folder, State.NOT_RUN)
+            elif not all(other == State.FINISHED for other in needed):
+                self.states[run.folder] = State.WAITING
+            elif len(self._jobs) < self.options.parallel:
+                self._waiting.remove(run)
+                self._start(run)
+        self.watch.update(self.states)
+        return bool(self._jobs or self._waiting) or bool(LIVE.intersection(self.states.values()))
+
+    def _start(self, run: Run) -> None:
+        """Start a run in a process of its own, minded by another."""
+        import submitit
+
+        place = min(set(range(self.options.parallel)) - set(self._places.values()))
+        gpus = self._gpus
+        executor = submitit.LocalExecutor(self._folder / "%j")
+        executor.update_parameters(
+            timeout_min=_A_YEAR,
+            stderr_to_stdout=True,
+            visible_gpus=gpus[place % len(gpus) :][:1] if gpus else (),
+            gpus_per_node=1 if gpus else 0,
+        )
+        threads = dict.fromkeys(_THREADS, self.options.threads)
+        with submitit.helpers.environment_variables(**threads), _deaf():
+            job: submitit.Job[None] = executor.submit(Job(run.config, run.folder, self.function))
+        self._jobs[run.folder] = job
+        self._places[run.folder] = place
+        assert self._lock is not None
+        ticket.Ticket("local", job.job_id, str(job.paths.stdout), self._lock.name).write(run.folder)
+        self.states[run.folder] = State.RUNNING
+
+    def _take_in(self, folder: Path) -> None:
+        """Note how a run ended; one that was killed comes back, a few times."""
+        del self._jobs[folder], self._places[folder]
+        self._settle(folder)
+        if self.states[folder] in LIVE:  # it lives, but what minded it does not: only watch it
+            self._others.append(self._runs[folder])
+        elif self.states[folder] == State.LOST and self._deaths[folder] < self.options.restarts:
+            self._deaths[folder] += 1
+            self.watch.say(f"killed, and queued again: {folder}")
+            self._waiting.insert(0, self._runs[folder])
+            self.states[folder] = State.QUEUED
+
+    def _settle(self, folder: Path, end: State | None = None) -> None:
+        """Give up a run, and note its state."""
+        ticket.mark(folder, ended=True)
+        self.states[folder] = end or state(folder, None)
+
+    def _stop(self, signals: Sequence[int]) -> None:
+        """Ask the runs to save and stop, and wait for them; a second signal ends the waiting."""
+        self.watch.say("Stopping: the runs save first. The same command again goes on.")
+        asked = -math.inf
+        while any(not job.done() for job in self._jobs.values()):
+            if len(signals) > 1:
+                self.watch.say("Not waiting any longer; the runs stop when they have saved.")
+                return
+            if time.monotonic() > asked + _ASK_AGAIN:
+                asked = time.monotonic()
+                for job in self._jobs.values():
+                    if not job.done():  # to the process that minds the run, which passes it on
+                        os.kill(int(job.job_id), signal.SIGTERM)
+            time.sleep(self.options.poll_seconds)
+
+
+def detach(log: Path) -> int:
+    """Go on in a process of its own that outlives the terminal, and return its id, or 0 in that process."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        with open(log, "a") as output, open(os.devnull) as nothing:
+            os.dup2(nothing.fileno(), 0)
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+    return child
+
+
+def visible_gpus() -> list[int]:
+    """Return the numbers of the GPUs that runs may use, from CUDA_VISIBLE_DEVICES or else all there are."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [int(number) for number in named.split(",") if number.strip().isdigit()]
+    import torch
+
+    return list(range(torch.cuda.device_count()))
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Start processes that do not hear what a terminal sends to all of its own; the driver passes it on."""
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _DEAF}
+    try:
+        yield
+    finally:
+        _restore(handlers)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """Collect the signals that ask to stop, instead of being interrupted by them anywhere."""
+    signals: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = {number: signal.signal(number, lambda got, _: signals.append(got)) for number in numbers}
+    try:
+        yield signals
+    finally:
+        _restore(handlers)
+
+
+def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

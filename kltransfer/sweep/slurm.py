@@ -1,0 +1,196 @@
+"""Submission to SLURM: independent runs as one array, transfers as arrays that wait for their pretraining."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from kltransfer.config import ConfigError
+from kltransfer.sweep import queue, ticket
+from kltransfer.sweep.job import Job
+from kltransfer.sweep.plan import Run
+from kltransfer.sweep.state import LIVE, State, states
+from kltransfer.sweep.watch import Watch
+
+_DOUBTFUL = frozenset({State.LOST, State.NOT_RUN})
+_GONE_POLLS = 3  # polls that must agree that a job left without a word: files may arrive late over a network
+
+
+@dataclass(frozen=True)
+class Options:
+    """What conf/hydra/launcher/slurm.yaml documents."""
+
+    partition: str | None
+    account: str | None
+    qos: str | None
+    constraint: str | None
+    timeout_min: int
+    cpus_per_task: int
+    mem_gb: float | None
+    gpus_per_node: int | None
+    array_parallelism: int
+    signal_delay_s: int
+    max_num_timeout: int
+    restarts: int
+    setup: list[str]
+    sbatch: dict[str, Any]
+    retry_failed: bool
+    detach: bool
+    poll_seconds: float
+
+
+def check(options: Options) -> None:
+    """Raise ConfigError where nothing could be submitted, or where a job would have no time to save."""
+    if shutil.which("sbatch") is None:
+        raise ConfigError("hydra/launcher=slurm needs sbatch, which is not here: set hydra/launcher=local.")
+    if options.signal_delay_s >= 60 * options.timeout_min:
+        raise ConfigError("hydra.launcher.signal_delay_s must be shorter than hydra.launcher.timeout_min.")
+
+
+def submit(
+    runs: Sequence[Run],
+    before: Mapping[Path, State],
+    experiment: Path,
+    options: Options,
+    function: str = "kltransfer.run.execute",
+) -> list[str]:
+    """Submit `runs`, each with a ticket in its folder, and return the ids of the jobs.
+
+    Args:
+        runs: what to submit, pretrainings before what needs them.
+        before: the states of these runs and of all that they depend on.
+        experiment: the folder for submitit's files.
+        options: the launcher's options.
+        function: what the jobs call.
+    """
+    tickets: dict[Path, str] = {}
+    submitted: list[str] = []
+    waiting = list(runs)
+    while waiting:
+        # A wave: the runs whose dependencies are behind us or have a job id by now.
+        unknown = {run.folder for run in waiting}
+        wave = [run for run in waiting if not unknown.intersection(run.depends_on)]
+        waiting = [run for run in waiting if unknown.intersection(run.depends_on)]
+        needs = {run.folder: _needed_jobs(run, before, tickets) for run in wave}
+        wave.sort(key=lambda run: needs[run.folder])  # stable: within a group, in the order of the plan
+        for needed, group in groupby(wave, key=lambda run: needs[run.folder]):
+            members = list(group)
+            jobs = _submit_array(members, needed, experiment, options, function)
+            tickets |= {run.folder: job for run, job in zip(members, jobs, strict=True)}
+            submitted.append(jobs[0].split("_")[0])
+    return submitted
+
+
+def wait(runs: Sequence[Run], watch: Watch, poll_seconds: float) -> dict[Path, State]:
+    """Report changes until none of the runs is in the queue any more, and return their states."""
+    gone = 0
+    silent = False
+    while True:
+        answer = queue.ask()
+        if (answer is None) != silent:
+            silent = answer is None
+            watch.say("SLURM does not answer; trying again." if silent else "SLURM answers again.")
+        if answer is not None:
+            now = states(runs, answer)
+            watch.update({folder: state for folder, state in now.items() if state not in _DOUBTFUL})
+            doubtful = _DOUBTFUL.intersection(now.values())
+            gone = 0 if LIVE.intersection(now.values()) else gone + 1
+            if gone >= (_GONE_POLLS if doubtful else 1):
+                watch.update(now)
+                return now
+        time.sleep(poll_seconds)
+
+
+def has_job(folder: Path) -> bool:
+    """Say whether the run in a folder was last submitted to SLURM, so that other jobs can depend on it."""
+    pending = ticket.read(folder)
+    return pending is not None and pending.launcher == "slurm"
+
+
+def _needed_jobs(run: Run, before: Mapping[Path, State], tickets: Mapping[Path, str]) -> tuple[str, ...]:
+    """Return the jobs that must end well before `run` may start."""
+    jobs = []
+    for folder in run.depends_on:
+        if folder in tickets:
+            jobs.append(tickets[folder])
+        elif before[folder] in LIVE:
+            pending = ticket.read(folder)
+            assert pending is not None  # or the run would not have been chosen for submission
+            jobs.append(pending.job_id)
+    return tuple(jobs)
+
+
+def _submit_array(
+    runs: Sequence[Run], needed: tuple[str, ...], experiment: Path, options: Options, function: str
+) -> list[str]:
+    """Submit runs as one array, or as a job where there is one, and return a job id for each."""
+    import submitit
+
+    extra: dict[str, Any] = {"requeue": True, **options.sbatch}
+    if needed:
+        # SLURM would keep jobs whose dependency failed in the queue for ever.
+        extra["kill-on-invalid-dep"] = "yes"
+    parameters = {
+        "job_name": f"kltransfer-{experiment.name}",
+        "partition": options.partition,
+        "account": options.account,
+        "qos": options.qos,
+        "constraint": options.constraint,
+        "time": options.timeout_min,
+        "cpus_per_task": options.cpus_per_task,
+        "mem": None if options.mem_gb is None else f"{round(1024 * options.mem_gb)}MB",
+        "gpus_per_node": options.gpus_per_node,
+        "array_parallelism": options.array_parallelism,
+        "dependency": "afterok:" + ":".join(needed) if needed else None,
+        "signal_delay_s": options.signal_delay_s,
+        "stderr_to_stdout": True,
+        # Since SLURM 22.05 a step no longer inherits the processors of its job.
+        "srun_args": [f"--cpus-per-task={options.cpus_per_task}"],
+        "setup": options.setup,
+        "teardown": _after_run(options.restarts),
+        "additional_parameters": extra,
+    }
+    folder = experiment / ".submitit" / "%j"
+    executor = submitit.SlurmExecutor(folder, max_num_timeout=options.max_num_timeout)
+    executor.update_parameters(**{key: value for key, value in parameters.items() if value is not None})
+    try:
+        with executor.batch():
+            jobs = [executor.submit(Job(run.config, run.folder, function)) for run in runs]
+    except submitit.core.utils.FailedJobError as error:  # what submitit raises when sbatch does
+        raise ConfigError(f"SLURM refused the jobs: {str(error).strip().splitlines()[-1]}") from error
+    for run, job in zip(runs, jobs, strict=True):
+        ticket.Ticket("slurm", job.job_id, str(job.paths.stdout)).write(run.folder)
+    return [job.job_id for job in jobs]
+
+
+def _after_run(restarts: int) -> list[str]:
+    """Return what the batch script does with the exit status of the run.
+
+    A run that was killed (status 128 + 9: memory, a node in trouble) is queued again and goes on from its
+    checkpoint. All else is the job's own status, which decides whether its dependents start.
+    """
+    return [
+        "status=$?",
+        f'if [ "$status" -eq 137 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {restarts} ]; then',
+        '    echo "The run was killed; it is queued again." && scontrol requeue "$SLURM_JOB_ID"',
+        "fi",
+        'exit "$status"',
+    ]
+
+
+def leave_note(jobs: Sequence[str], experiment: Path) -> str:
+    """Return how to find and cancel what stays in the queue."""
+    where = shlex.quote(str(experiment))
+    cancel = f"\n  scancel {' '.join(jobs)}    cancels them" if jobs else ""
+    return (
+        "The jobs stay in SLURM's queue.\n"
+        f"  kltransfer-status {where}    shows them\n"
+        f"  squeue --me --name=kltransfer-{experiment.name}    lists those that are queued or run{cancel}\n"
+        "  the same command again    waits for them"
+    )

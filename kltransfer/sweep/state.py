@@ -1,0 +1,88 @@
+"""What has become of a run: read from its folder, its ticket and the queue; nothing here waits or writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from kltransfer.run_folder import FAILED, FINISHED, PREEMPTED, RUNNING, read_status
+from kltransfer.sweep import ticket
+from kltransfer.sweep.locks import is_locked
+from kltransfer.sweep.queue import Queue
+
+
+class State(StrEnum):
+    """In the words that people read."""
+
+    FINISHED = "finished"
+    RUNNING = "running"
+    QUEUED = "queued"  # waits for a place
+    WAITING = "waiting"  # waits for its pretraining
+    INTERRUPTED = "interrupted"  # stopped by a signal after it saved; starting it again resumes it
+    LOST = "lost"  # killed without a chance to save; starting it again resumes it from its last checkpoint
+    FAILED = "failed"
+    NOT_RUN = "not run"
+
+
+LIVE = frozenset({State.RUNNING, State.QUEUED, State.WAITING})
+
+
+class Planned(Protocol):
+    """What states are asked for: a Run of the sweep, or an Entry of its plan."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it runs."""
+
+    @property
+    def depends_on(self) -> tuple[Path, ...]:
+        """The folders of the runs that it needs."""
+
+
+def states(runs: Iterable[Planned], queue: Queue | None) -> dict[Path, State]:
+    """Return the state of every run by folder; `queue` is None where there is no SLURM."""
+    found = {run.folder: state(run.folder, queue) for run in runs}
+    for run in runs:
+        waits = any(found.get(folder, state(folder, queue)) != State.FINISHED for folder in run.depends_on)
+        if found[run.folder] == State.QUEUED and waits:
+            found[run.folder] = State.WAITING
+    return found
+
+
+def state(folder: Path, queue: Queue | None) -> State:
+    """Return the state of one run, without regard to what it depends on."""
+    told = (read_status(folder) or {}).get("state")
+    if told == FINISHED:
+        return State.FINISHED
+    submitted = ticket.read(folder)
+    live = _in_queue(submitted, queue) or _at_home(submitted)
+    if live is not None:
+        return live
+    if is_locked(folder / "lock"):
+        return State.RUNNING
+    if told == FAILED or (submitted is not None and submitted.failed):
+        return State.FAILED
+    return {PREEMPTED: State.INTERRUPTED, RUNNING: State.LOST}.get(str(told), State.NOT_RUN)
+
+
+def _in_queue(submitted: ticket.Ticket | None, queue: Queue | None) -> State | None:
+    """Return what SLURM says about a run that it still has, or None."""
+    if submitted is None or submitted.launcher != "slurm" or queue is None:
+        return None
+    job = queue.get(submitted.job_id)
+    if job is None or not job.is_live or job.can_never_start:
+        return None
+    if job.waits_for_dependency:
+        return State.WAITING
+    return State.QUEUED if job.state == "PENDING" else State.RUNNING
+
+
+def _at_home(submitted: ticket.Ticket | None) -> State | None:
+    """Return the state of a run in the hands of a living driver on this machine, or None."""
+    if submitted is None or submitted.launcher != "local" or submitted.ended:
+        return None
+    if not is_locked(Path(submitted.driver)):
+        return None
+    return State.RUNNING if submitted.job_id else State.QUEUED

@@ -1,0 +1,53 @@
+"""A run without learning: it counts to `learner_steps`, ten a second, and behaves like a run in all else."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from kltransfer.preemption import Preempted, StopRequest
+from kltransfer.run_folder import RunFolder
+
+UNLUCKY = 13.0  # the KL cost of runs that fail
+
+
+def execute(config: DictConfig, folder: Path) -> None:
+    """Count on from where it stopped; saves at every step."""
+    with StopRequest() as stop:
+        try:
+            with RunFolder(folder, config) as run:
+                if not run.finished:
+                    count(run, stop)
+        except Preempted:
+            stop.forward()
+            raise
+
+
+def count(run: RunFolder, stop: StopRequest) -> None:
+    """Count in an open run folder, and note the time of the start."""
+    with open(run.path / "starts.log", "a") as starts:
+        starts.write(f"{time.time()}\n")
+    file = run.path / "steps"
+    steps = int(file.read_text()) if file.exists() else 0
+    while steps < run.config.learner_steps:
+        if stop.requested is not None:
+            raise Preempted(f"{stop.requested} at {steps}")
+        if run.config.algorithm.kl_cost == UNLUCKY:
+            raise RuntimeError("no luck with this KL cost")
+        time.sleep(0.1)
+        steps += 1
+        file.write_text(str(steps))
+        run.update(learner_steps=steps, learner_steps_per_second=10.0)
+    (run.path / "ended").write_text(str(time.time()))
+
+
+def starts(folder: Path) -> list[float]:
+    """Return when the run in a folder was started."""
+    return [float(line) for line in (folder / "starts.log").read_text().splitlines()]
+
+
+def ended(folder: Path) -> float:
+    """Return when the run in a folder reached its last step."""
+    return float((folder / "ended").read_text())

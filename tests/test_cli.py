@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from kltransfer import cli
+from kltransfer.config import conf_dir
+from kltransfer.preemption import Preempted
+from kltransfer.run_folder import RunFolder
+
+Calls = list[tuple[DictConfig, Path]]
+
+
+@pytest.fixture(autouse=True)
+def quiet_logging() -> Iterator[None]:
+    """Put back what Hydra does to the root logger."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """Replace training: collect what it would be called with."""
+    made: Calls = []
+    run = ModuleType("kltransfer.run")
+    run.execute = lambda config, folder: made.append((config, folder))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "kltransfer.run", run)
+    return made
+
+
+def command(monkeypatch: pytest.MonkeyPatch, words: str) -> int:
+    """Run the command in this process and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["kltransfer", *words.split()])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert isinstance(exit_.value.code, int)
+    return exit_.value.code
+
+
+def process(*words: str, cwd: Path, conf: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own; `conf` replaces the YAML."""
+    program = "from kltransfer import cli; cli.main()"
+    if conf is not None:
+        stub = f"c.conf_dir = lambda: pathlib.Path({str(conf)!r})"
+        program = f"import kltransfer.config as c, pathlib; {stub}; {program}"
+    environment = {**os.environ, "PYTHONPATH": str(conf_dir().parent)}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, *words],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def assert_one_sentence(error: str, expected: str) -> None:
+    assert "Traceback" not in error
+    assert len(error.strip().splitlines()) == 1
+    assert error.startswith("kltransfer: ")
+    assert expected in error
+
+
+def test_a_command_hands_a_frozen_config_and_its_folder_over(
+    monkeypatch: pytest.MonkeyPatch, calls: Calls, outputs: Path
+) -> None:
+    assert command(monkeypatch, "body=ant seed=3 agent=svg0") == 0
+    ((config, folder),) = calls
+    assert folder == outputs / "runs/ant-go_to_target/svg0/seed=3"
+    assert (config.body.name, config.seed, config.hl_prior.name) == ("ant", 3, "none")
+    assert "hydra" not in config
+    assert list(folder.iterdir()) == []  # no log, no .hydra: what is in a run folder is the run's
+
+
+def test_another_folder_can_be_given(monkeypatch: pytest.MonkeyPatch, calls: Calls, tmp_path: Path) -> None:
+    assert command(monkeypatch, f"hydra.run.dir={tmp_path}/mine") == 0
+    assert calls[0][1] == tmp_path / "mine"
+
+
+def test_a_plain_sweep_uses_the_folders_of_single_runs(
+    monkeypatch: pytest.MonkeyPatch, calls: Calls, outputs: Path
+) -> None:
+    words = "-m hydra/launcher=basic hydra/sweeper=basic seed=0,1 agent=svg0,distral"
+    assert command(monkeypatch, words) == 0
+    assert {folder.relative_to(outputs) for _, folder in calls} == {
+        Path(f"runs/ball-go_to_target/{agent}/seed={seed}")
+        for agent in ("svg0", "distral")
+        for seed in (0, 1)
+    }
+
+
+BAD = {
+    "body=dog": "Could not find 'body/dog'",
+    "learner_steps=-5": "learner_steps=-5 makes no sense",
+    "learner_steps=many": "could not be converted to Integer",
+    "seed=-1": "seed=-1 makes no sense",
+    "seed=one": "could not be converted to Integer",
+    "algorithm.discount=1.5": "must lie between 0 and 1",
+    "agent=svg0 hl_prior=ar1": "leave hl_prior out",
+    "agent=distral hl_prior=none ll_sharing=shared": "leave ll_sharing out",
+    "lerner_steps=5": "did you mean learner_steps?",
+    "+lerner_steps=5": "did you mean learner_steps?",
+    "transfer_mode=task transfer_mode.source.task=movebox": "there is no task 'movebox'",
+    "learner_steps=[": "learner_steps=[",
+    "seed=1,2": "Ambiguous value",
+}
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_bad_input_is_refused_in_one_sentence_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    calls: Calls,
+    outputs: Path,
+    words: str,
+) -> None:
+    assert command(monkeypatch, words) == 1
+    assert_one_sentence(capsys.readouterr().err, BAD[words])
+    assert calls == []
+    assert not outputs.exists() or list(outputs.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", ["body=dog", "learner_steps=-5", "seed=one", "agent=svg0 hl_prior=ar1"])
+def test_bad_input_is_refused_by_the_real_program_before_torch_is_loaded(words: str, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
+    done = process(*words.split(), cwd=tmp_path)
+    assert done.returncode == 1
+    assert_one_sentence(done.stderr, BAD[words])
+    assert done.stdout == ""
+
+
+def test_a_typo_in_a_yaml_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    import shutil
+
+    conf = Path(shutil.copytree(conf_dir(), tmp_path / "conf"))
+    file = conf / "hl_prior" / "ar1.yaml"
+    file.write_text(file.read_text().replace("coefficient:", "coeficient:"))
+    done = process("body=ball", cwd=tmp_path, conf=conf)
+    assert done.returncode == 1
+    assert_one_sentence(done.stderr, "Key 'coeficient' not in 'HighLevelPrior' (did you mean coefficient?)")
+    assert "hl_prior/ar1" in done.stderr
+
+
+def test_a_folder_of_another_run_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], calls: Calls
+) -> None:
+    assert command(monkeypatch, "learner_steps=100") == 0
+    config, folder = calls.pop()
+    RunFolder(folder, config).close()
+    assert command(monkeypatch, "learner_steps=200") == 1
+    assert_one_sentence(capsys.readouterr().err, "holds another run (learner_steps=100, not 200)")
+    assert calls == []
+    assert (folder / "config.yaml").exists()
+
+
+def test_yaml_edited_after_the_start_is_reported_and_not_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], calls: Calls
+) -> None:
+    assert command(monkeypatch, "seed=1") == 0
+    config, folder = calls[0]
+    config.algorithm.discount = 0.5  # as if the YAML had said so then
+    RunFolder(folder, config).close()
+    assert command(monkeypatch, "seed=1") == 0
+    assert "algorithm.discount is 0.5 as frozen" in capsys.readouterr().out
+    assert calls[1][0].algorithm.discount == 0.5
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (Preempted("SIGUSR2"), 75, "stopped (SIGUSR2)"),
+        (KeyboardInterrupt(), 75, "interrupted"),
+        (type("CheckpointError", (RuntimeError,), {})("c.pt is truncated."), 1, "c.pt is truncated."),
+    ],
+)
+def test_each_end_has_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    said: str,
+) -> None:
+    def execute(config: DictConfig, folder: Path) -> None:
+        raise error
+
+    run = ModuleType("kltransfer.run")
+    run.execute = execute  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "kltransfer.run", run)
+    assert command(monkeypatch, "") == code
+    assert_one_sentence(capsys.readouterr().err, said)
+
+
+def test_a_crash_shows_its_traceback(monkeypatch: pytest.MonkeyPatch, calls: Calls) -> None:
+    def execute(config: DictConfig, folder: Path) -> None:
+        raise ZeroDivisionError("a real defect")
+
+    monkeypatch.setattr(sys.modules["kltransfer.run"], "execute", execute)
+    monkeypatch.setattr(sys, "argv", ["kltransfer"])
+    with pytest.raises(ZeroDivisionError, match="a real defect"):
+        cli.main()
+
+
+def test_help_is_readable(tmp_path: Path) -> None:
+    done = process("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    for part in ("transfer_mode: body, none, task", "kltransfer agent=svg0", "discount: 0.99", "Exit codes"):
+        assert part in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) < 160
+
+
+def test_cfg_job_prints_a_config_and_trains_nothing(tmp_path: Path) -> None:
+    done = process("--cfg", "job", "agent=svg0", "body=ant", cwd=tmp_path)
+    assert done.returncode == 0
+    printed = OmegaConf.create(done.stdout)
+    assert (printed.agent.name, printed.hl_prior.name, printed.body.name) == ("svg0", "none", "ant")
+    assert list(tmp_path.iterdir()) == []
