@@ -186,6 +186,15 @@ class Agent(nn.Module):
         return Gaussian(carry * previous + scale * innovation.mean, scale * innovation.std)
 
 
+def perceive(observation: Tensor) -> Tensor:
+    """Return observations as the networks take them, `asinh(x)`: nearly x up to 1, its logarithm beyond.
+
+    Accelerometers peak at hundreds of m/s^2 where a target is metres away; the first layer's normalisation would
+    drown the target in them.
+    """
+    return torch.asinh(observation)
+
+
 @dataclass(frozen=True)
 class Decision:
     """What the actor did on one step and what the replay keeps of it: `[B, A]`, `[B]`, `[B, Z]`, `[B, Z]`."""
@@ -201,6 +210,7 @@ def act(
     agent: Agent, observation: Tensor, previous: Tensor, first: Tensor, generator: torch.Generator
 ) -> Decision:
     """Sample z and a for a batch of simulations; `log_prob` is that of a given z, which is what Retrace divides by."""
+    observation = perceive(observation)
     noise = standard_normal((len(observation), agent.latent_size), generator)
     latent = sample(agent.latent(agent.high_level(observation), previous, first), noise)
     policy = agent.low_level(latent, observation)

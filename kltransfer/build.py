@@ -71,6 +71,7 @@ def make_trainer(
     """Put actor, replay and learner around an agent."""
     regime, algorithm = config.regime, config.algorithm
     simulations = environment.num_simulations
+    device = next(agent.parameters()).device
     replay = Replay(
         capacity=-(-regime.replay_size // simulations),
         simulations=simulations,
@@ -98,6 +99,7 @@ def make_trainer(
         policy_learning_rate=algorithm.policy_learning_rate,
         critic_learning_rate=algorithm.critic_learning_rate,
         prior_learning_rate=algorithm.prior_learning_rate,
+        bfloat16=algorithm.precision == "bfloat16" or (algorithm.precision == "auto" and has_bfloat16(device)),
     )
     return Trainer(
         Actor(environment, agent, seed=actor_seed),
@@ -117,3 +119,11 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether the device multiplies in bfloat16 by itself; where it does not, float32 is faster."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # torch has no public question for processors.
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

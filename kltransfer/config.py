@@ -107,6 +107,7 @@ class Algorithm:
     critic_learning_rate: float = MISSING
     prior_learning_rate: float = MISSING
     target_period: int = MISSING
+    precision: str = MISSING
 
 
 @dataclass

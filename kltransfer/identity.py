@@ -25,6 +25,16 @@ FREE = (
 )
 
 
+class _Absent:
+    """Stand for the value of an option that a config does not have."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT = _Absent()
+
+
 def config_hash(config: DictConfig, seeds: bool = True) -> str:
     """Return the SHA-256 of all that determines the result: everything but FREE.
 
@@ -60,10 +70,10 @@ def reconcile(
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
-    """Return the options of two nested mappings that differ, by dotted name; None where one has none."""
+    """Return the options of two nested mappings that differ, by dotted name; ABSENT where one has none."""
     changed: dict[str, tuple[Any, Any]] = {}
     for key in sorted(old.keys() | new.keys()):
-        before, after = old.get(key), new.get(key)
+        before, after = old.get(key, ABSENT), new.get(key, ABSENT)
         if isinstance(before, dict) and isinstance(after, dict):
             changed |= differences(before, after, f"{prefix}{key}.")
         elif before != after:

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kltransfer.agent import Agent
+from kltransfer.agent import Agent, perceive
 from kltransfer.gaussian import standard_normal
-from kltransfer.losses import Noise, algorithm1
+from kltransfer.losses import Noise, Window, algorithm1
 from kltransfer.replay import Replay
 
 
@@ -88,7 +88,8 @@ class Learner:
         """Do one update."""
         length = self.unroll_length + 1
         window = self.replay.sample(self.batch_size, length, self.generator)
-        window = type(window)(*(x.to(self.device, non_blocking=True) for x in window))
+        window = Window(*(x.to(self.device, non_blocking=True) for x in window))
+        window = window._replace(observation=perceive(window.observation))
         shape = (length, self.batch_size)
         latent = (
             window.latent_noise

@@ -54,7 +54,7 @@ class GaussianHead(nn.Module):
         with full_precision(features):
             mean, spread = self.linear(features.float()).chunk(2, dim=-1)
         std = self.min_std + (self.max_std - self.min_std) * torch.sigmoid(spread + self.offset)
-        return Gaussian(torch.tanh(mean) if self.bounded_mean else mean, std)
+        return Gaussian(mean, std)
 
 
 class GaussianNetwork(nn.Sequential):

@@ -182,7 +182,8 @@ def settle(path: Path, config: DictConfig, say: Callable[[str], None] = print) -
     """Return the config that a run asked for as `config` will have in the folder `path`.
 
     That is `config` in a new folder, and what is frozen there in an old one. The same command with other
-    values means that YAML was edited since: each difference is said in a line, and not used. Another
+    values means that YAML was edited since: each difference is said in a line, and not used (but an option
+    that did not exist then is). Another
     command with other values is another run, refused with `RunFolderError`; only options without influence
     on the result (logging, device) may change, and are taken from the new command.
     """
@@ -199,7 +200,8 @@ def settle(path: Path, config: DictConfig, say: Callable[[str], None] = print) -
         raise RunFolderError(f"{file} is not the config of a run: {' '.join(str(error).split())}.") from error
     if same_command:
         for key, (old, new) in changed.items():
-            say(f"{key} is {old!r} as frozen in {file}; the edited value {new!r} is not used")
+            used = OmegaConf.select(settled, key)
+            say(f"{key} was {old!r} when {file} was frozen and is {new!r} now: this run uses {used!r}")
     elif changed:
         listed = ", ".join(f"{key}={old!r}, not {new!r}" for key, (old, new) in list(changed.items())[:4])
         more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""

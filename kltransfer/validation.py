@@ -29,6 +29,7 @@ WORDS = {
     "transfer_mode.default_policy": MODULE_STATES,
     "algorithm.value_policy": ("online", "target"),
     "algorithm.latent_noise": ("fresh", "stored"),
+    "algorithm.precision": ("auto", "float32", "bfloat16"),
 }
 POSITIVE = (
     "agent.high_level.min_std",

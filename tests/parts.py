@@ -90,6 +90,7 @@ def make_learner(agent: Agent, replay: Replay, **changes: Any) -> Learner:
         "target_policy_values": False,
         "stored_noise": False,
         "target_period": 20,
+        "bfloat16": False,
         "policy_learning_rate": 3e-3,
         "critic_learning_rate": 3e-3,
         "prior_learning_rate": 3e-3,

@@ -171,7 +171,7 @@ def test_yaml_edited_after_the_start_is_reported_and_not_used(
     config.algorithm.discount = 0.5  # as if the YAML had said so then
     RunFolder(folder, config).close()
     assert command(monkeypatch, "seed=1") == 0
-    assert "algorithm.discount is 0.5 as frozen" in capsys.readouterr().out
+    assert "algorithm.discount was 0.5 when" in capsys.readouterr().out
     assert calls[1][0].algorithm.discount == 0.5
 
 
@@ -214,7 +214,7 @@ def test_help_is_readable(tmp_path: Path) -> None:
     done = process("--help", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stderr == ""
-    for part in ("transfer_mode: body, none, task", "kltransfer agent=svg0", "discount: 0.99", "Exit codes"):
+    for part in ("transfer_mode: body, none, task", "kltransfer agent=svg0", "discount: 0.9", "Exit codes"):
         assert part in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) < 160
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kltransfer.identity import config_hash, differences
+from kltransfer.identity import ABSENT, config_hash, differences
 from tests.conftest import Compose
 
 
@@ -46,4 +46,4 @@ def test_seeds_can_be_left_out_of_the_hash(compose: Compose) -> None:
 def test_differences_are_named_by_their_dotted_option() -> None:
     old = {"a": {"b": 1, "c": [1, 2]}, "d": 0, "same": {"x": 1}}
     new = {"a": {"b": 2, "c": [1, 2]}, "e": 5, "same": {"x": 1}}
-    assert differences(old, new) == {"a.b": (1, 2), "d": (0, None), "e": (None, 5)}
+    assert differences(old, new) == {"a.b": (1, 2), "d": (0, ABSENT), "e": (ABSENT, 5)}

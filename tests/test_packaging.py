@@ -20,17 +20,8 @@ PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's wheel, built here without downloading anything."""
     folder = tmp_path_factory.mktemp("wheel")
-    words = [
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-index",
-        "--no-build-isolation",
-        "--wheel-dir",
-        folder,
-        ROOT,
-    ]
-    subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", *words], check=True)
+    flags = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", str(folder)]
+    subprocess.run([*PIP, "wheel", *flags, str(ROOT)], check=True)
     (file,) = folder.glob("*.whl")
     return file
 

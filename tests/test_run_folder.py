@@ -143,15 +143,15 @@ def test_the_same_config_opens_the_folder_again_without_a_word(folder: Path, com
 def test_edits_to_yaml_are_reported_and_not_used(folder: Path, config: DictConfig) -> None:
     RunFolder(folder, config).close()
     edited = config.copy()
-    edited.algorithm.discount = 0.9
+    edited.algorithm.discount = 0.5
     edited.log_every = 5
     said: list[str] = []
     run_folder = RunFolder(folder, edited, say=said.append)
     run_folder.close()
     assert run_folder.config == config
     assert len(said) == 2
-    assert "algorithm.discount is 0.99 as frozen" in said[0]
-    assert "0.9 is not used" in said[0]
+    assert said[0].startswith(f"algorithm.discount was {config.algorithm.discount} when")
+    assert said[0].endswith(f"is 0.5 now: this run uses {config.algorithm.discount}")
 
 
 def test_another_command_with_another_result_is_refused(folder: Path, compose: Compose) -> None:
@@ -168,7 +168,7 @@ def test_another_command_for_the_same_result_is_accepted(folder: Path, compose: 
     run_folder = RunFolder(folder, compose("log_every=7", "device=cpu"), say=silent)
     run_folder.close()
     assert run_folder.config.log_every == 7
-    assert "log_every: 100" in (folder / "config.yaml").read_text()
+    assert OmegaConf.load(folder / "config.yaml").log_every != 7
 
 
 def test_the_source_of_a_transfer_is_part_of_the_identity(folder: Path, compose: Compose) -> None:
@@ -185,12 +185,13 @@ def test_options_that_the_program_has_gained_since_take_the_value_asked_for(
     folder: Path, config: DictConfig
 ) -> None:
     RunFolder(folder, config).close()
-    text = (folder / "config.yaml").read_text()
-    assert "  target_period: 50\n" in text
-    (folder / "config.yaml").write_text(text.replace("  target_period: 50\n", ""))
+    older = config.copy()
+    OmegaConf.set_struct(older, False)
+    del older.algorithm["target_period"]
+    OmegaConf.save(older, folder / "config.yaml")
     said: list[str] = []
     assert settle(folder, config, said.append) == config
-    assert "algorithm.target_period is None" in said[0]
+    assert "algorithm.target_period was absent when" in said[0]
 
 
 def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(

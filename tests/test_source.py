@@ -29,7 +29,9 @@ PAIRS = {
     "transfer_mode=task transfer_mode.source.agent=distral agent=distral": "agent=distral",
     "transfer_mode=task transfer_mode.source.hl_prior=isotropic": "hl_prior=isotropic",
     "ll_sharing=separate transfer_mode=task transfer_mode.source.ll_sharing=shared": "ll_sharing=shared",
-    "ll_sharing=separate transfer_mode=task transfer_mode.source.task=move_box": "ll_sharing=separate task=move_box",
+    "ll_sharing=separate transfer_mode=task transfer_mode.source.task=move_box": (
+        "ll_sharing=separate task=move_box"
+    ),
     "regime=on_policy transfer_mode=task transfer_mode.source.regime=replay": "",
     "learner_steps=7 transfer_mode=task transfer_mode.source.learner_steps=5": "learner_steps=5",
     "learner_steps=7 algorithm.discount=0.9 transfer_mode=task transfer_mode.source.algorithm.kl_cost=0.1": (

@@ -54,7 +54,7 @@ BAD = {
     "agent.high_level.sees=[]": "proprioception, boxes, task",
     "agent.low_level.sees=[boxes,boxes]": "each once",
     "regime.min_replay_size=2000000": "never reached",
-    "algorithm.batch_size=2000": "regime.min_replay_size=20000",
+    "algorithm.batch_size=100000": r"regime\.min_replay_size=\d+ or more",
     "device=tpu": "auto, cpu or cuda",
     "label=a/b": "label=a/b",
     "label=..": "label=..",

@@ -93,7 +93,7 @@ def write_run(
     (folder / "config.yaml").write_text(yaml.safe_dump(dict(config)))
     status = {
         "state": state,
-        "learner_steps": steps[-1] if len(steps) else 0,
+        "learner_steps": int(steps[-1]) if len(steps) else 0,
         "budget": config["learner_steps"],
         "updated": updated,
         "message": message,

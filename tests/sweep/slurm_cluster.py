@@ -49,7 +49,7 @@ AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerType=sched/backfill
-SchedulerParameters=bf_interval=2,sched_min_interval=100000,batch_sched_delay=0,requeue_delay=1
+SchedulerParameters=bf_interval=1,sched_interval=1,sched_min_interval=100000,batch_sched_delay=0,requeue_delay=1
 KillWait=5
 MinJobAge=300
 ReturnToService=2

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from kltransfer.preemption import Preempted, StopRequest
 from kltransfer.run_folder import RunFolder
 
-UNLUCKY = 13.0  # the KL cost of runs that fail
+UNLUCKY = "unlucky.log"  # a file in the folder of a run that is to fail
 
 
 def execute(config: DictConfig, folder: Path) -> None:
@@ -34,8 +34,8 @@ def count(run: RunFolder, stop: StopRequest) -> None:
     while steps < run.config.learner_steps:
         if stop.requested is not None:
             raise Preempted(f"{stop.requested} at {steps}")
-        if run.config.algorithm.kl_cost == UNLUCKY:
-            raise RuntimeError("no luck with this KL cost")
+        if (run.path / UNLUCKY).exists():
+            raise RuntimeError("no luck in this folder")
         time.sleep(0.1)
         steps += 1
         file.write_text(str(steps))

@@ -67,7 +67,8 @@ def test_transfers_of_a_failed_pretraining_are_not_run_and_the_others_are(
 ) -> None:
     runs = make_plan(learner_steps=5)
     unlucky = next(run for run in runs if run.method == PRETRAINING)
-    unlucky.config.algorithm.kl_cost = standin.UNLUCKY
+    unlucky.folder.mkdir(parents=True)
+    (unlucky.folder / standin.UNLUCKY).touch()
     assert sweep(runs, tmp_path) == 1
     ends = states(runs, queue.ask())
     for run in runs:
@@ -75,13 +76,12 @@ def test_transfers_of_a_failed_pretraining_are_not_run_and_the_others_are(
         assert ends[run.folder] == (State.FAILED if run is unlucky else expected)
     printed = capsys.readouterr().out
     assert "6 runs: 3 finished, 1 failed, 2 not run" in printed
-    assert "| RuntimeError: no luck with this KL cost" in printed
+    assert "| RuntimeError: no luck in this folder" in printed
 
     # Again: nothing is started, until it is asked for.
     assert sweep(runs, tmp_path) == 1
     assert len(standin.starts(unlucky.folder)) == 1
-    unlucky.config.algorithm.kl_cost = 0.001
-    (unlucky.folder / "config.yaml").unlink()
+    (unlucky.folder / standin.UNLUCKY).unlink()
     assert sweep(runs, tmp_path, retry_failed=True) == 0
 
 
@@ -106,14 +106,16 @@ def test_a_job_that_is_stopped_or_killed_is_queued_again_and_goes_on(
     assert ticket.read(run.folder) == submitted
 
 
-def test_a_run_that_is_killed_over_and_over_is_given_up(
-    slurm: Cluster, make_run: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_run_killed_too_often_is_lost_and_the_same_command_resumes_it(
+    slurm: Cluster, make_run: Callable[..., Run], tmp_path: Path
 ) -> None:
-    run = make_run(learner_steps=1000)
+    run = make_run(learner_steps=20)
     sweep([run], tmp_path, detach=True, restarts=0)
     wait_until(lambda: started(run))
     os.kill((read_status(run.folder) or {})["pid"], signal.SIGKILL)
-    assert sweep([run], tmp_path, detach=False, restarts=0, poll_seconds=0.2) in (0, 1)
+    wait_until(lambda: state(run.folder, queue.ask()) == State.LOST)
+    assert sweep([run], tmp_path) == 0
+    assert (run.folder / "steps").read_text() == "20"
 
 
 def test_cancelled_jobs_are_told_from_failed_ones_and_can_be_started_again(
@@ -144,7 +146,9 @@ def test_a_detached_sweep_is_shown_while_it_runs_and_not_submitted_twice(
     rows = capsys.readouterr().out.splitlines()
     assert rows[0].split() == ["run", "state", "learner", "steps", "steps/s", "return", "success", "left", "job"]
     assert rows[1].split()[1] == "running"
-    assert rows[1].split()[-2:] == ["0:00:03", before[0].job_id] or "0:00:0" in rows[1]
+    assert before[0] is not None
+    assert rows[1].split()[-1] == before[0].job_id
+    assert "0:00:0" in rows[1]  # left
     assert rows[-1] == "3 runs: 1 running, 2 waiting"
     sweep(runs, tmp_path, detach=True)
     assert [ticket.read(run.folder) for run in runs] == before

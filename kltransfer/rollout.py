@@ -1,0 +1,59 @@
+"""A trained agent at work: what it decides, step by step, in all simulations of an environment.
+
+Legend: N simulations, Z latent, A action.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from kltransfer.actor import as_float
+from kltransfer.agent import Agent
+from kltransfer.envs.environment import Environment
+from kltransfer.envs.timestep import TimeStep
+from kltransfer.gaussian import kl, sample, standard_normal
+
+
+class Choice(NamedTuple):
+    """What the agent does in one state of each simulation."""
+
+    action: Tensor  # [N, A]
+    latent: Tensor  # [N, Z], z_t
+    kl_high: Tensor  # [N], KL[pi^H(z_t | x_t) || pi_0^H(z_t | z_{t-1})] in nats, 0 for a flat agent
+
+
+def rollout(
+    environment: Environment, agent: Agent, *, seed: int, deterministic: bool
+) -> Iterator[tuple[TimeStep, Choice]]:
+    """Reset the environment and drive it for ever; yield each state together with what is chosen there.
+
+    Args:
+        environment: N simulations; what happened so far in it is left behind.
+        agent: on the CPU.
+        seed: of the policy's noise; the same seed, environment and agent give the same steps.
+        deterministic: take the means of latents and actions instead of samples.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    step = environment.reset()
+    latent = torch.zeros(environment.num_simulations, agent.latent_size)
+    while True:
+        choice = choose(agent, step, latent, generator, deterministic)
+        yield step, choice
+        latent = choice.latent
+        step = environment.step(choice.action.numpy())
+
+
+@torch.no_grad()
+def choose(
+    agent: Agent, step: TimeStep, previous: Tensor, generator: torch.Generator, deterministic: bool
+) -> Choice:
+    """Choose latents and actions; without `deterministic` the same ones as `agent.act`."""
+    spread = 0.0 if deterministic else 1.0
+    observation, first = torch.from_numpy(step.observation), as_float(step.first)
+    high = agent.latent(agent.high_level(observation), previous, first)
+    latent = sample(high, spread * standard_normal((len(observation), agent.latent_size), generator))
+    low = agent.low_level(latent, observation)
+    action = sample(low, spread * standard_normal((len(observation), agent.action_size), generator))
+    return Choice(action, latent, kl(high, agent.high_level_prior(previous, first)))

@@ -1,0 +1,218 @@
+"""The files of a report: the page opens in a browser, tables are tidy, figures are what was run."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kltransfer.report import main
+from kltransfer.report.comparison import compare
+from kltransfer.report.curve import panel_curves
+from kltransfer.report.figure import legend_label, panel_figure
+from kltransfer.report.summary import Threshold
+
+from .folders import config, folder_of, write_plan, write_run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+STEPS = np.arange(1, 21) * 100_000
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two panels of Figure 3: one whole, one half way with a run of every fate."""
+    outputs = tmp_path_factory.mktemp("outputs")
+    rng = np.random.default_rng(0)
+    planned: dict[Path, list[Path]] = {}
+    for agent, prior, speed in (("svg0", "none", 40), ("hierarchical", "ar1", 60)):
+        for seed in range(3):
+            run = config(agent, prior, seed=seed)
+            write_run(outputs, run, STEPS, np.linspace(0, speed, 20) + rng.normal(size=20))
+            run = config(agent, prior, seed=seed, body="ant", task="move_box", experiment="fig3_center")
+            planned[folder_of(outputs, run)] = []
+            if agent == "svg0" and seed == 1:
+                write_run(outputs, run, STEPS[:9], STEPS[:9] / 1e5, state="failed", message="it <diverged>")
+            elif agent == "svg0" or seed == 0:
+                write_run(outputs, run, STEPS, np.linspace(0, speed, 20))
+    write_plan(outputs / "fig3_center", planned)
+    return outputs
+
+
+@pytest.fixture(scope="module")
+def report(outputs: Path) -> Path:
+    assert main([str(outputs)]) == 0
+    return outputs / "report"
+
+
+def rows_of(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_every_panel_has_its_figures_and_the_papers_figure_its_arrangement(report: Path) -> None:
+    names = {file.stem for file in report.glob("*.pdf")}
+    assert names == {file.stem for file in report.glob("*.png")}
+    assert names == {
+        "fig3",
+        "fig3_left_go-to-1-of-3-targets_ball_laptop",
+        "fig3_left_go-to-1-of-3-targets_ball_laptop_iqm",
+        "fig3_center_move-box-to-target_ant_laptop",
+        "fig3_center_move-box-to-target_ant_laptop_iqm",
+    }
+    with (
+        Image.open(report / "fig3.png") as both,
+        Image.open(next(report.glob("fig3_left*_laptop.png"))) as one,
+    ):
+        assert both.width == 2 * one.width
+
+
+def test_the_page_holds_everything_and_asks_for_nothing(report: Path) -> None:
+    page = (report / "index.html").read_text()
+    assert "<script" not in page
+    assert set(re.findall(r'src="([a-z]+:[a-z/+]+)', page)) == {"data:image/svg+xml"}
+    assert not re.search(r"https?://", page)
+    assert "it &lt;diverged&gt;" in page
+
+
+def test_the_page_says_what_a_panel_half_way_is_made_of(report: Path) -> None:
+    page = (report / "index.html").read_text()
+    assert "12 runs: 9 finished, 1 failed, 2 not run" in page
+    assert "6 runs: 3 finished, 1 failed, 2 not run" in page
+    assert page.count("This panel is not whole.") == 1
+    assert page.count('class="left state-not-run"') == 2
+
+
+def test_curves_hold_one_row_per_run_and_logging_interval(report: Path) -> None:
+    rows = rows_of(report / "curves.csv")
+    assert len(rows) == 6 * 20 + 3 * 20 + 9
+    failed = [row for row in rows if row["state"] == "failed"]
+    assert [float(row["episode_return"]) for row in failed] == [float(n) for n in range(1, 10)]
+    assert {row["folder"] for row in failed} == {"fig3_center/ant-move_box/svg0/seed=1"}
+
+
+def test_every_planned_run_is_a_row(report: Path) -> None:
+    rows = rows_of(report / "runs.csv")
+    assert len(rows) == 12
+    assert sorted(row["seed"] for row in rows if row["state"] == "not run") == ["1", "2"]
+    assert {row["revision"] for row in rows} == {"0123456789", ""}
+
+
+def test_the_bands_are_what_the_figures_draw(report: Path) -> None:
+    rows = [row for row in rows_of(report / "bands.csv") if row["experiment"] == "fig3_center"]
+    thin = [row for row in rows if row["method"] == "SVG-0" and float(row["learner_steps"]) > 900_000]
+    assert {row["runs"] for row in thin} == {"2"}
+    assert {row["std"] for row in rows if row["method"] == "AR-1"} == {""}  # one seed
+
+
+def test_summary_and_improvement_name_every_method(report: Path) -> None:
+    summary = rows_of(report / "summary.csv")
+    assert [(row["method"], row["runs"], row["runs_finished"]) for row in summary] == [
+        ("SVG-0", "3", "3"),
+        ("AR-1", "3", "3"),
+        ("SVG-0", "3", "2"),
+        ("AR-1", "3", "1"),
+    ]
+    improvement = rows_of(report / "improvement.csv")
+    assert {row["measure"] for row in improvement} == {"episode_return", "mean_return"}
+    ours = [r for r in improvement if r["experiment"] == "fig3_left" and r["method"] == "AR-1"]
+    assert {row["probability"] for row in ours} == {"1"}
+
+
+def test_legends_say_what_a_curve_rests_on(outputs: Path) -> None:
+    labels = [legend_label(group) for panel in compare([outputs]).panels for group in panel.groups]
+    assert labels == [
+        "SVG-0 (3 seeds)",
+        "AR-1 (3 seeds)",
+        "SVG-0 (3 of 3 runs, 2 finished)",
+        "AR-1 (1 of 3 runs, 1 finished)",
+    ]
+
+
+def test_axes_are_named_with_units(outputs: Path) -> None:
+    panel = compare([outputs]).panels[0]
+    figure = panel_figure(panel, panel_curves(panel), "mean", Threshold(50.0))
+    (axes,) = figure.subfigs[0].axes
+    assert axes.get_xlabel() == "Learner steps (millions)"
+    assert axes.get_ylabel() == "Average episode return (reward)"
+
+
+def test_curves_are_thin_where_they_do_not_rest_on_all_runs(outputs: Path) -> None:
+    panel = compare([outputs]).panels[1]
+    curves = panel_curves(panel)
+    figure = panel_figure(panel, curves, "mean", Threshold(0.9))
+    axes, counts = figure.subfigs[0].axes
+    thin, thick = axes.lines[:2]
+    ends = np.flatnonzero(np.isfinite(np.asarray(thick.get_ydata(), dtype=float)))[-1]
+    assert thick.get_linewidth() > thin.get_linewidth()
+    assert curves["SVG-0"].steps[ends] <= 900_000 < curves["SVG-0"].steps[ends + 1]
+    assert [text.get_text() for text in counts.texts] == ["3", "2", "1"]
+
+
+def test_the_same_runs_give_the_same_figures(outputs: Path, report: Path, tmp_path: Path) -> None:
+    assert main([str(outputs), "--out", str(tmp_path)]) == 0
+    for name in ("fig3.png", "fig3.pdf", "bands.csv", "summary.csv", "improvement.csv"):
+        assert (tmp_path / name).read_bytes() == (report / name).read_bytes()
+
+
+def test_a_panel_in_which_nothing_has_been_logged_is_drawn(tmp_path: Path) -> None:
+    write_run(tmp_path, config(), state="failed", message="no memory")
+    assert main([str(tmp_path)]) == 0
+    assert "no memory" in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_a_folder_without_runs_is_one_sentence_and_no_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"There are no runs in {tmp_path}.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path, config(), [1], [1.0])
+    (tmp_path / "file").touch()
+    assert main([str(tmp_path), "--out", str(tmp_path / "file" / "report")]) == 1
+    assert capsys.readouterr().err.startswith("The report cannot be written: ")
+
+
+@pytest.fixture
+def browse(tmp_path: Path) -> Callable[..., str]:
+    """Open a page in a real browser and return what it prints."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+
+    def run(page: Path, *flags: str) -> str:
+        quiet = ("--no-first-run", "--disable-background-networking", "--disable-component-update")
+        command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-sync", *quiet]
+        command += [f"--user-data-dir={tmp_path / 'profile'}", *flags, page.as_uri()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        return done.stdout
+
+    return run
+
+
+def test_a_browser_shows_the_page_from_a_file(
+    report: Path, browse: Callable[..., str], tmp_path: Path
+) -> None:
+    shot = tmp_path / "shot.png"
+    browse(report / "index.html", "--window-size=1200,2400", f"--screenshot={shot}")
+    with Image.open(shot) as picture:
+        pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
+    blue = (np.abs(pixels.astype(int) - (0x00, 0x72, 0xB2)).max(axis=1) < 12).sum()
+    assert blue > 200  # the curve of AR-1 is there: the figures are drawn, not only linked
+
+
+def test_a_browser_finds_every_panel_and_run_in_the_page(report: Path, browse: Callable[..., str]) -> None:
+    dom = browse(report / "index.html", "--dump-dom")
+    assert dom.count("<section") == 2
+    assert dom.count("seed=") >= 12
+    assert dom.rstrip().endswith("</html>")

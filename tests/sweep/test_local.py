@@ -1,0 +1,157 @@
+"""Sweeps on this machine, with runs that only count."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kltransfer.run_folder import read_status
+from kltransfer.sweep import driver, local, ticket
+from kltransfer.sweep.plan import PRETRAINING, Run
+from kltransfer.sweep.state import State, state, states
+from tests.sweep import standin
+from tests.sweep.conftest import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("jobs_find_the_standin")]
+
+OPTIONS: dict[str, Any] = {
+    "parallel": 2,
+    "threads": 1,
+    "gpus": [],
+    "restarts": 3,
+    "retry_failed": False,
+    "detach": False,
+    "poll_seconds": 0.1,
+}
+
+
+def sweep(runs: list[Run], root: Path, **options: Any) -> int:
+    return driver.on_this_machine(runs, root, local.Options(**(OPTIONS | options)), function="standin.execute")
+
+
+def steps(run: Run) -> int:
+    return int((read_status(run.folder) or {}).get("learner_steps", 0))
+
+
+def in_a_process(runs: list[Run], root: Path) -> subprocess.Popen[str]:
+    """Start a sweep in a process of its own, as from a terminal: in a new group, which Ctrl-C goes to."""
+    import cloudpickle
+
+    (root / "runs.pkl").write_bytes(cloudpickle.dumps(runs))
+    code = (
+        "import pickle, sys; from pathlib import Path; from tests.sweep.test_local import sweep\n"
+        "root = Path(sys.argv[1]); sys.exit(sweep(pickle.loads((root / 'runs.pkl').read_bytes()), root))"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(root)], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def test_transfers_wait_for_their_pretraining_and_no_more_than_two_run_at_a_time(
+    make_plan: Callable[..., list[Run]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = make_plan(learner_steps=5)
+    assert sweep(runs, tmp_path) == 0
+    assert "6 runs: 6 finished" in capsys.readouterr().out
+    spans = [(standin.starts(run.folder)[0], standin.ended(run.folder)) for run in runs]
+    for start, _ in spans:
+        assert sum(other <= start < end for other, end in spans) <= 2
+    for run, (start, _) in zip(runs, spans, strict=True):
+        assert all(start > standin.ended(folder) for folder in run.depends_on)
+    assert sweep(runs, tmp_path) == 0
+    assert all(len(standin.starts(run.folder)) == 1 for run in runs), "finished runs are skipped"
+
+
+def test_what_a_failed_pretraining_leaves_is_told_and_retried_when_asked(
+    make_plan: Callable[..., list[Run]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = make_plan(learner_steps=3, transfer_seeds=1)
+    unlucky = next(run for run in runs if run.method == PRETRAINING)
+    unlucky.folder.mkdir(parents=True)
+    (unlucky.folder / standin.UNLUCKY).touch()
+    assert sweep(runs, tmp_path) == 1
+    printed = capsys.readouterr().out
+    assert "4 runs: 2 finished, 1 failed, 1 not run" in printed
+    assert "| RuntimeError: no luck in this folder" in printed
+    assert f"It needs {unlucky.folder.relative_to(tmp_path)}, which is failed." in printed
+    (unlucky.folder / standin.UNLUCKY).unlink()
+    assert sweep(runs, tmp_path) == 1
+    assert "hydra.launcher.retry_failed=true" in capsys.readouterr().out
+    assert sweep(runs, tmp_path, retry_failed=True) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGUSR2])
+def test_a_run_that_is_killed_or_warned_comes_back_and_goes_on(
+    make_run: Callable[..., Run], tmp_path: Path, number: signal.Signals
+) -> None:
+    run = make_run(learner_steps=20)
+
+    def strike() -> None:
+        wait_until(lambda: steps(run) > 3)
+        os.kill((read_status(run.folder) or {})["pid"], number)
+
+    striker = threading.Thread(target=strike)
+    striker.start()
+    assert sweep([run], tmp_path) == 0
+    striker.join()
+    assert len(standin.starts(run.folder)) == 2
+    assert (run.folder / "steps").read_text() == "20"
+
+
+def test_ctrl_c_stops_the_runs_after_they_saved_and_the_same_command_goes_on(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    runs = [make_run(learner_steps=30, seed=seed) for seed in range(3)]
+    process = in_a_process(runs, tmp_path)
+    wait_until(lambda: all(steps(run) > 3 for run in runs[:2]))
+    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # an impatient person; the runs do not hear it
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == driver.STOPPED
+    wait_until(lambda: state(runs[0].folder, None) == state(runs[1].folder, None) == State.INTERRUPTED)
+    assert state(runs[2].folder, None) == State.NOT_RUN
+    assert "The same command again goes on" in output
+    assert sweep(runs, tmp_path) == 0
+    assert [len(standin.starts(run.folder)) for run in runs] == [2, 2, 1]
+    assert all((run.folder / "steps").read_text() == "30" for run in runs)
+
+
+def test_a_second_driver_waits_for_what_the_first_one_runs_and_takes_over_when_that_is_killed(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    runs = [make_run(learner_steps=30, seed=seed) for seed in range(3)]
+    first = in_a_process(runs, tmp_path)
+    wait_until(lambda: all(steps(run) > 3 for run in runs[:2]))
+    assert list(states(runs, None).values()) == [State.RUNNING, State.RUNNING, State.QUEUED]
+    first.kill()
+    first.communicate()
+    assert list(states(runs, None).values()) == [State.RUNNING, State.RUNNING, State.NOT_RUN]
+    assert sweep(runs, tmp_path) == 0
+    assert [len(standin.starts(run.folder)) for run in runs] == [1, 1, 1]
+
+
+def test_a_detached_sweep_goes_on_alone(make_run: Callable[..., Run], tmp_path: Path) -> None:
+    run = make_run(learner_steps=10)
+    code = (
+        "import pickle, sys; from pathlib import Path; from tests.sweep.test_local import sweep\n"
+        "root = Path(sys.argv[1]); sweep(pickle.loads((root / 'runs.pkl').read_bytes()), root, detach=True)"
+    )
+    import cloudpickle
+
+    (tmp_path / "runs.pkl").write_bytes(cloudpickle.dumps([run]))
+    answer = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert "kltransfer-status" in answer.stdout
+    wait_until(lambda: state(run.folder, None) == State.FINISHED)
+    log = tmp_path / "runs" / "sweep.log"
+    wait_until(lambda: "1 runs: 1 finished" in log.read_text())
+    wait_until(lambda: (ticket.read(run.folder) or ticket.Ticket("local")).ended)
