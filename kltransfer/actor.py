@@ -14,8 +14,10 @@ from kltransfer.losses import Window
 
 
 class Actor:
-    """Collect experience. The snapshot of the policy changes only in `refresh`, so that collecting may run beside
-    the learner and still give the same result every time.
+    """Collect experience.
+
+    The snapshot of the policy changes only in `refresh`, so that collecting may run beside the learner and
+    still give the same result every time.
 
     Args:
         environment: N simulations.

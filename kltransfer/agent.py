@@ -42,6 +42,7 @@ class View(nn.Module):
         self.range = (columns[0], self.size) if columns == list(range(columns[0], columns[-1] + 1)) else None
 
     def forward(self, observation: Tensor) -> Tensor:
+        """Return the columns of the groups, `[..., O]` to `[..., size]`."""
         if self.range is not None:
             return observation.narrow(-1, *self.range)
         return observation.index_select(-1, self.columns)
@@ -53,9 +54,10 @@ class HighLevel(nn.Module):
     def __init__(self, layout: ObservationLayout, size: int, options: PolicyOptions) -> None:
         super().__init__()
         self.view = View(layout, options.sees)
-        self.network = make_network(self.view.size, size, options, bounded_mean=False)
+        self.network = make_network(self.view.size, size, options)
 
     def forward(self, observation: Tensor) -> Gaussian:
+        """Return the innovation of z_t, `[..., O]` to a Gaussian over `[..., Z]`."""
         innovation: Gaussian = self.network(self.view(observation))
         return innovation
 
@@ -64,32 +66,33 @@ class NoHighLevel(nn.Module):
     """The high level of a flat agent: a latent of no dimensions."""
 
     def forward(self, observation: Tensor) -> Gaussian:
+        """Return a Gaussian over nothing."""
         empty = observation[..., :0]
         return Gaussian(empty, empty)
 
 
 class LowLevel(nn.Module):
-    """pi^L or pi_0^L: latents and observations to actions in [-1, 1]."""
+    """pi^L or pi_0^L: latents and observations to actions; the simulator clips them to [-1, 1]."""
 
     def __init__(
         self, layout: ObservationLayout, latent_size: int, action_size: int, options: PolicyOptions
     ) -> None:
         super().__init__()
         self.view = View(layout, options.sees)
-        self.network = make_network(latent_size + self.view.size, action_size, options, bounded_mean=True)
+        self.network = make_network(latent_size + self.view.size, action_size, options)
 
     def forward(self, latent: Tensor, observation: Tensor) -> Gaussian:
+        """Return a Gaussian over actions, `[..., Z]` and `[..., O]` to `[..., A]`."""
         action: Gaussian = self.network(torch.cat([latent, self.view(observation)], dim=-1))
         return action
 
 
-def make_network(inputs: int, size: int, options: PolicyOptions, *, bounded_mean: bool) -> GaussianNetwork:
-    """Build a policy network; the mean of an action is bounded, that of a latent is not."""
+def make_network(inputs: int, size: int, options: PolicyOptions) -> GaussianNetwork:
+    """Build a policy network."""
     return GaussianNetwork(
         inputs,
         size,
         hidden=options.hidden,
-        bounded_mean=bounded_mean,
         min_std=options.min_std,
         max_std=options.max_std,
         initial_std=options.initial_std,
@@ -100,17 +103,20 @@ def make_network(inputs: int, size: int, options: PolicyOptions, *, bounded_mean
 class ClipInward(torch.autograd.Function):
     """Clip actions to [-1, 1]; outside, let only gradients through that lead back in.
 
-    A plain clip gives no gradient outside, and a squashed mean gives ever less of it towards the bounds: either way a
+    A plain clip gives no gradient outside, and a squashed mean gives ever less of it towards the bounds:
+        either way a
     policy that once went to full throttle in all states never came back.
     """
 
     @staticmethod
     def forward(ctx: Any, action: Tensor) -> Tensor:
+        """Clip."""
         ctx.save_for_backward(action)
         return action.clamp(-1, 1)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """Drop what leads outwards."""
         (action,) = ctx.saved_tensors
         # Descent moves against the gradient: it leads outwards where the signs of action and gradient differ.
         outwards = (action.abs() > 1) & (action * gradient < 0)
@@ -131,14 +137,16 @@ class Critic(nn.Module):
 
 
 class Agent(nn.Module):
-    """The modules of an agent. `default_policy` is None where pi_0^L is pi^L itself, so that their KL is zero.
+    """The modules of an agent.
+
+    `default_policy` is None where pi_0^L is pi^L itself, so that their KL is zero.
 
     Args:
         layout: sizes of the observation groups.
         action_size: A.
         latent_size: Z, 0 for a flat agent.
-        residual: whether the high level moves z relative to the prior's memory, z_t = c z_{t-1} + sqrt(1 - c^2) u_t,
-            or sets z_t = u_t.
+        residual: whether the high level moves z relative to the prior's memory, z_t = c z_{t-1} + sqrt(1 -
+            c^2) u_t, or sets z_t = u_t.
         separate_default_policy: whether pi_0^L is a network of its own.
     """
 
@@ -189,8 +197,8 @@ class Agent(nn.Module):
 def perceive(observation: Tensor) -> Tensor:
     """Return observations as the networks take them, `asinh(x)`: nearly x up to 1, its logarithm beyond.
 
-    Accelerometers peak at hundreds of m/s^2 where a target is metres away; the first layer's normalisation would
-    drown the target in them.
+    Accelerometers peak at hundreds of m/s^2 where a target is metres away; the first layer's normalisation
+    would drown the target in them.
     """
     return torch.asinh(observation)
 
@@ -209,7 +217,10 @@ class Decision:
 def act(
     agent: Agent, observation: Tensor, previous: Tensor, first: Tensor, generator: torch.Generator
 ) -> Decision:
-    """Sample z and a for a batch of simulations; `log_prob` is that of a given z, which is what Retrace divides by."""
+    """Sample z and a for a batch of simulations.
+
+    The likelihood is that of a given z: Retrace divides one conditional by another.
+    """
     observation = perceive(observation)
     noise = standard_normal((len(observation), agent.latent_size), generator)
     latent = sample(agent.latent(agent.high_level(observation), previous, first), noise)

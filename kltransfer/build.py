@@ -99,7 +99,8 @@ def make_trainer(
         policy_learning_rate=algorithm.policy_learning_rate,
         critic_learning_rate=algorithm.critic_learning_rate,
         prior_learning_rate=algorithm.prior_learning_rate,
-        bfloat16=algorithm.precision == "bfloat16" or (algorithm.precision == "auto" and has_bfloat16(device)),
+        bfloat16=algorithm.precision == "bfloat16"
+        or (algorithm.precision == "auto" and has_bfloat16(device)),
     )
     return Trainer(
         Actor(environment, agent, seed=actor_seed),
@@ -124,6 +125,6 @@ def choose_device(name: str) -> torch.device:
 def has_bfloat16(device: torch.device) -> bool:
     """Return whether the device multiplies in bfloat16 by itself; where it does not, float32 is faster."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # torch has no public question for processors.
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

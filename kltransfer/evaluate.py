@@ -3,97 +3,168 @@
 Exit codes: 0 done; 1 with one sentence on standard error; 2 a command line that makes no sense.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
-import math
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from kltransfer.atomic import write_atomically
 from kltransfer.opengl import OpenGLError, choose_opengl
+from kltransfer.output import OutputError, check_output, writing
 
 if TYPE_CHECKING:
-    from kltransfer.score import Interval
     from kltransfer.trained import Trained
 
 MOST_SIMULATIONS = 64  # side by side; more gain little and need more memory
 FILMED_EPISODES = 3
-VIDEO_SUFFIXES = (".mp4", ".gif")
-
-
-class OutputError(RuntimeError):
-    """A file that cannot be written as asked; the message is one sentence."""
+NOTE = (
+    "In brackets: 95 % intervals over the episodes of this one agent; "
+    "they say nothing about other seeds of its method."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parse(arguments)
+    outputs = (
+        (options.json, (".json",)),
+        (options.video, (".mp4", ".gif")),
+        (options.show_latents, (".png",)),
+    )
     try:
-        check_output(options.video, VIDEO_SUFFIXES, options.force)
-        check_output(options.show_latents, (".png",), options.force)
-        check_output(options.json, (), options.force)
-        # Before the first import of MuJoCo, which is why the imports below are where they are.
+        for path, suffixes in outputs:
+            if path is not None:
+                check_output(path, suffixes, options.force)
+        # MuJoCo reads this when it is first imported, hence the imports within functions below.
         if options.video:
             os.environ["MUJOCO_GL"] = choose_opengl()
         else:
             os.environ.setdefault("MUJOCO_GL", "disable")
-        return _evaluate(options)
+        _evaluate(options)
     except (OpenGLError, OutputError) as error:
-        return _fail(str(error))
-    except OSError as error:
-        return _fail(f"{error.filename or 'the output'} cannot be written: {error.strerror or error}.")
+        return _fail(error)
+    except RuntimeError as error:
+        # By name: importing checkpoints imports torch, which a bad command need not wait for.
+        if type(error).__name__ != "CheckpointError":
+            raise
+        return _fail(error)
+    return 0
 
 
-def check_output(path: Path | None, suffixes: Sequence[str], force: bool) -> None:
-    """Refuse an output before any work is done for it. Raises `OutputError`."""
-    if path is None:
-        return
-    if suffixes and path.suffix not in suffixes:
-        raise OutputError(f"{path} must end in {' or '.join(suffixes)}.")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path} cannot be written: there is no folder {path.parent}.")
-    if path.is_dir():
-        raise OutputError(f"{path} cannot be written: it is a folder.")
-    if path.exists() and not force:
-        raise OutputError(f"{path} exists: choose another name, or --force to replace it.")
-
-
-def _evaluate(options: argparse.Namespace) -> int:
-    """Do what the options ask for, cheap refusals first."""
+def _evaluate(options: argparse.Namespace) -> None:
+    """Load the agent and do with it what the options ask for, numbers first."""
     import torch
 
-    from kltransfer.checkpoint import CheckpointError
     from kltransfer.trained import read_trained
 
     torch.set_num_threads(1)  # more would make sums depend on the machine
-    try:
-        trained = read_trained(options.run_dir)
-    except CheckpointError as error:
-        return _fail(str(error))
-    name = trained.config.agent.name
+    trained = read_trained(options.run_dir)
     if options.show_latents and not trained.agent.latent_size:
-        return _fail(f"the agent of {options.run_dir} is flat ({name}): it has no latents to show.")
-
+        flat = f"the agent of {options.run_dir} is flat ({trained.config.agent.name})"
+        raise OutputError(f"{flat}: it has no latents to show.")
     if options.episodes:
-        result = score(trained, options.episodes, options.seed, options.deterministic)
-        print(show(result, f"{options.run_dir}: {describe(trained)}"))
-        if options.json:
-            content = json.dumps({"run": str(options.run_dir), **without_nan(result)}, indent=2)
-            write(options.json, content)
-    # Both play the same episodes: same seed, one simulation.
-    how = {"seed": options.seed, "deterministic": options.deterministic}
+        _score(trained, options)
     if options.show_latents:
-        from kltransfer.latents import draw_latents, trace_episode
-
-        trace = trace_episode(trained.environment(1, options.seed), trained.agent, **how)
-        draw_latents(options.show_latents, trace, f"{describe(trained)}, one episode, seed {options.seed}")
-        print(options.show_latents)
+        _show_latents(trained, options)
     if options.video:
-        from kltransfer.video import film
+        _film(trained, options)
 
-        environment = trained.environment(1, options.seed)
-        film(options.video, environment, trained.agent, episodes=FILMED_EPISODES, **how)
-        print(options.video)
-    return 0
+
+def _score(trained: Trained, options: argparse.Namespace) -> None:
+    from kltransfer.score import play
+
+    # Equal numbers of episodes for all simulations, so that few are played in vain.
+    rounds = -(-options.episodes // MOST_SIMULATIONS)
+    environment = trained.environment(-(-options.episodes // rounds), options.seed)
+    score = play(
+        environment,
+        trained.agent,
+        episodes=options.episodes,
+        seed=options.seed,
+        deterministic=options.deterministic,
+    )
+    print(f"{options.run_dir}: {trained.title}; {options.episodes} of its episodes, seed {options.seed}")
+    print(f"{score.table(environment.arena.control_timestep)}\n{NOTE}")
+    if options.json:
+        told = {name: getattr(options, name) for name in ("episodes", "seed", "deterministic")}
+        content = {"run": str(options.run_dir), "agent": trained.title, **told, **score.as_json()}
+        with writing(options.json):
+            write_atomically(options.json, json.dumps(content, indent=2, allow_nan=False).encode() + b"\n")
+
+
+def _show_latents(trained: Trained, options: argparse.Namespace) -> None:
+    from kltransfer.latents import draw_latents, trace_episode
+
+    # The same episode as the video's first: same seed, one simulation.
+    environment = trained.environment(1, options.seed)
+    trace = trace_episode(environment, trained.agent, seed=options.seed, deterministic=options.deterministic)
+    with writing(options.show_latents):
+        draw_latents(options.show_latents, trace, f"{trained.title}, seed {options.seed}")
+    print(options.show_latents)
+
+
+def _film(trained: Trained, options: argparse.Namespace) -> None:
+    from kltransfer.video import film
+
+    environment = trained.environment(1, options.seed)
+    with writing(options.video):
+        film(
+            options.video,
+            environment,
+            trained.agent,
+            episodes=FILMED_EPISODES,
+            seed=options.seed,
+            deterministic=options.deterministic,
+        )
+    print(options.video)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="kltransfer-eval",
+        description="Play episodes with the agent of a run, finished or not: returns, success rate, a video.",
+    )
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a run folder, or a checkpoint in one")
+    parser.add_argument(
+        "--episodes",
+        type=_natural,
+        default=100,
+        metavar="N",
+        help="to score; 0 for pictures alone (default: 100)",
+    )
+    parser.add_argument(
+        "--seed", type=_natural, default=0, metavar="S", help="of everything random (default: 0)"
+    )
+    parser.add_argument(
+        "--deterministic", action="store_true", help="act by the policies' means instead of samples"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the numbers, episode by episode"
+    )
+    parser.add_argument(
+        "--video", type=Path, metavar="FILE", help=f"film {FILMED_EPISODES} episodes as .mp4 or .gif"
+    )
+    parser.add_argument(
+        "--show-latents", type=Path, metavar="FILE", help="plot z and its KL over an episode as .png"
+    )
+    parser.add_argument("--force", action="store_true", help="replace files that exist")
+    options = parser.parse_args(arguments)
+    if options.json and not options.episodes:
+        parser.error("--json has nothing to write with --episodes 0")
+    return options
+
+
+def _natural(word: str) -> int:
+    if not word.isdecimal():
+        raise argparse.ArgumentTypeError(f"{word} is not a whole number from 0 up")
+    return int(word)
+
+
+def _fail(error: Exception) -> int:
+    print(f"kltransfer-eval: {error}", file=sys.stderr)
+    return 1

@@ -1,6 +1,7 @@
 """The learner: one update of Algorithm 1 after another."""
 
 import copy
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,7 +29,8 @@ class Learner:
         stored_noise: whether z is rebuilt from the actor's noise instead of drawn afresh.
         target_period: P, updates between two copies into the target networks.
         policy_learning_rate, critic_learning_rate, prior_learning_rate: of Adam.
-        bfloat16: whether hidden layers multiply in bfloat16; parameters, heads and losses are float32 all the same.
+        bfloat16: whether hidden layers multiply in bfloat16; parameters, heads and losses are float32 all
+            the same.
     """
 
     def __init__(
@@ -60,13 +62,14 @@ class Learner:
         self.batch_size, self.unroll_length, self.action_samples = batch_size, unroll_length, action_samples
         self.stored_noise, self.target_period = stored_noise, target_period
         self.bfloat16 = bfloat16
-        self.options = {
-            "discount": discount,
-            "retrace_lambda": retrace_lambda,
-            "kl_cost": kl_cost,
-            "entropy_cost": entropy_cost,
-            "target_policy_values": target_policy_values,
-        }
+        self.losses = partial(
+            algorithm1,
+            discount=discount,
+            retrace_lambda=retrace_lambda,
+            kl_cost=kl_cost,
+            entropy_cost=entropy_cost,
+            target_policy_values=target_policy_values,
+        )
         groups = (
             (policy_learning_rate, [agent.high_level, agent.low_level]),
             (critic_learning_rate, [agent.critic]),
@@ -98,8 +101,9 @@ class Learner:
         )
         action = standard_normal((self.action_samples, *shape, self.agent.action_size), self.noise_generator)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            losses = algorithm1(self.agent, self.target, window, Noise(latent, action), **self.options)
-        # Each loss reaches only the parameters of its own optimiser group, so one backward pass serves all three.
+            losses = self.losses(self.agent, self.target, window, Noise(latent, action))
+        # Each loss reaches only the parameters of its own optimiser group, so one backward pass serves
+        # all three.
         self.optimizer.zero_grad(set_to_none=True)
         (losses.policy + losses.critic + losses.prior).backward()
         self.optimizer.step()
@@ -111,7 +115,7 @@ class Learner:
         self.summed += 1
 
     def pop_metrics(self) -> dict[str, float]:
-        """Return the means of the losses' metrics since the last call; the only place that waits for a device."""
+        """Return the means of the losses' metrics since the last call; only here a device is waited for."""
         means = {name: float(total) / self.summed for name, total in self.sums.items()}
         self.sums, self.summed = {}, 0
         return means

@@ -1,6 +1,7 @@
 """Algorithm 1: what one update computes from a window of experience.
 
-Legend: K transitions and K + 1 steps in a window, B windows, M action samples, O observation, Z latent, A action.
+Legend: K transitions and K + 1 steps in a window, B windows, M action samples, O observation, Z latent, A
+    action.
 Tensors are time-major.
 """
 
@@ -18,9 +19,9 @@ from kltransfer.retrace import retrace
 class Window(NamedTuple):
     """K + 1 consecutive steps of B simulations, as the actor saw them.
 
-    `reward` and `discount` are those that followed the step's action. `first` marks first steps of episodes: the
-    transition that leads to one is no transition. `previous_latent` and `latent_noise` are the actor's z_{t-1}
-    and eps_t.
+    `reward` and `discount` are those that followed the step's action. `first` marks first steps of
+    episodes: the transition that leads to one is no transition. `previous_latent` and `latent_noise` are
+    the actor's z_{t-1} and eps_t.
     """
 
     observation: Tensor  # [K + 1, B, O]
@@ -63,9 +64,9 @@ def latent_chain(
 ) -> tuple[Tensor, Tensor]:
     """Roll `z_t = c_t z_{t-1} + sqrt(1 - c_t^2) u_t` through a window; return (z_t, constant z_{t-1}).
 
-    The window's first predecessor is the actor's: the paper re-samples every z, but none of the window's own steps
-    can have produced that one. Predecessors are constants: what z_t does to the future is the critic's to tell, as
-    for Q's own input z.
+    The window's first predecessor is the actor's: the paper re-samples every z, but none of the window's
+    own steps can have produced that one. Predecessors are constants: what z_t does to the future is the
+    critic's to tell, as for Q's own input z.
 
     Args:
         innovation: u_t, `[T, B, Z]`.
@@ -132,7 +133,8 @@ def algorithm1(
         retrace_lambda: lambda.
         kl_cost: alpha.
         entropy_cost: alpha_H.
-        target_policy_values: whether V and the traces are those of the target policy instead of the online one.
+        target_policy_values: whether V and the traces are those of the target policy instead of the online
+            one.
     """
     valid = 1 - window.first[1:]
     policy = unroll(agent, window, noise.latent)
@@ -144,8 +146,8 @@ def algorithm1(
     actions = sample(policy.low, noise.action)  # [M, K + 1, B, A]
     values = evaluate(target, actions, latent, window.observation).mean(0)  # [K + 1, B]
 
-    # Policy: sum_t E Q - alpha KL + alpha_H H. The KL of step t is no consequence of a_t, hence it is here and not
-    # in the reward of step t.
+    # Policy: sum_t E Q - alpha KL + alpha_H H. The KL of step t is no consequence of a_t, hence it is
+    # here and not in the reward of step t.
     objective = values[:-1] - kl_cost * total_kl[:-1] + entropy_cost * entropy(policy.low)[:-1]
     policy_loss = -mean_where(objective, valid)
 
@@ -153,7 +155,7 @@ def algorithm1(
     with torch.no_grad():
         if target_policy_values:
             behaviour = unroll(target, window, noise.latent)
-            behaviour_kl = sum(divergence(behaviour, target, window))
+            behaviour_kl = torch.stack(divergence(behaviour, target, window)).sum(0)
             next_actions = sample(behaviour.low, noise.action)
             next_values = evaluate(target, next_actions, behaviour.latent, window.observation).mean(0)
             latent = behaviour.latent
@@ -175,7 +177,7 @@ def algorithm1(
 
     # Distillation: the default policies follow the policy, which is a constant to them.
     constant = Unroll(policy.latent.detach(), policy.previous, policy.high.detach(), policy.low.detach())
-    prior_loss = mean_where(sum(divergence(constant, agent, window))[:-1], valid)
+    prior_loss = mean_where(torch.stack(divergence(constant, agent, window)).sum(0)[:-1], valid)
 
     with torch.no_grad():
         metrics = {
@@ -204,7 +206,6 @@ def evaluate(agent: Agent, action: Tensor, latent: Tensor, observation: Tensor) 
         `[..., T, B]`.
     """
     leading = action.shape[:-1]
-    values = agent.critic(
-        action, latent.expand(*leading, -1), observation.expand(*leading, -1)
-    )
-    return values.amin(0)
+    values = agent.critic(action, latent.expand(*leading, -1), observation.expand(*leading, -1))
+    smallest: Tensor = values.amin(0)
+    return smallest

@@ -26,7 +26,7 @@ class GaussianHead(nn.Module):
     """The last layer of a policy: features to a Gaussian with bounded standard deviation.
 
     The bounds keep an entropy bonus from driving the std to infinity where the critic clips its actions.
-    `bounded_mean` squashes the mean by tanh, for actions in [-1, 1].
+    The mean is not squashed: see `ClipInward` in `agent`.
     """
 
     def __init__(
@@ -34,7 +34,6 @@ class GaussianHead(nn.Module):
         input_size: int,
         size: int,
         *,
-        bounded_mean: bool,
         min_std: float,
         max_std: float,
         initial_std: float,
@@ -48,9 +47,9 @@ class GaussianHead(nn.Module):
         fraction = (initial_std - min_std) / (max_std - min_std)
         self.offset = math.log(fraction / (1 - fraction))
         self.min_std, self.max_std = min_std, max_std
-        self.bounded_mean = bounded_mean
 
     def forward(self, features: Tensor) -> Gaussian:
+        """Return a Gaussian, `[..., F]` to `[..., size]`."""
         with full_precision(features):
             mean, spread = self.linear(features.float()).chunk(2, dim=-1)
         std = self.min_std + (self.max_std - self.min_std) * torch.sigmoid(spread + self.offset)
@@ -66,7 +65,6 @@ class GaussianNetwork(nn.Sequential):
         size: int,
         *,
         hidden: Sequence[int],
-        bounded_mean: bool,
         min_std: float,
         max_std: float,
         initial_std: float,
@@ -75,7 +73,6 @@ class GaussianNetwork(nn.Sequential):
         head = GaussianHead(
             hidden[-1],
             size,
-            bounded_mean=bounded_mean,
             min_std=min_std,
             max_std=max_std,
             initial_std=initial_std,
@@ -94,6 +91,7 @@ class EnsembleLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(count, 1, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the layer's output for every network."""
         return torch.baddbmm(self.bias, x, self.weight)
 
 
@@ -110,9 +108,11 @@ class CriticNetwork(nn.Module):
         nn.init.uniform_(self.head.weight, -1e-2, 1e-2)
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """Return the values of every critic."""
         x = inputs.reshape(1, -1, inputs.shape[-1]).expand(self.count, -1, -1)
         for i, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
             x = norm(layer(x))
             x = torch.tanh(x) if i == 0 else nn.functional.elu(x)
         with full_precision(x):
-            return self.head(x.float()).reshape(self.count, *inputs.shape[:-1])
+            values: Tensor = self.head(x.float())
+        return values.reshape(self.count, *inputs.shape[:-1])

@@ -1,6 +1,7 @@
 """The library that draws without a display: EGL or OSMesa, whichever works here.
 
-MuJoCo reads MUJOCO_GL when it is first imported and cannot be told otherwise afterwards. So nothing here imports it.
+MuJoCo reads MUJOCO_GL when it is first imported and cannot be told otherwise later, so nothing here imports
+it.
 """
 
 import os
@@ -18,7 +19,7 @@ class OpenGLError(RuntimeError):
 
 
 def draws(name: str) -> bool:
-    """Try a value of MUJOCO_GL in a process of its own, as a library that is not there may abort its process."""
+    """Try a value of MUJOCO_GL, in another process: where a library is missing, MuJoCo may abort."""
     environment = {**os.environ, "MUJOCO_GL": name}
     try:
         trial = subprocess.run(

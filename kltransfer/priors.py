@@ -1,7 +1,7 @@
 """The three high-level default policies pi_0^H(z_t | z_{t-1}) of Section 3.1.
 
-All have the form `z_t = c z_{t-1} + sqrt(1 - c^2) u_t`: the prior is a distribution of the innovation u_t, and c
-carries the memory. The first latent of an episode has no predecessor: there c is 0.
+All have the form `z_t = c z_{t-1} + sqrt(1 - c^2) u_t`: the prior is a distribution of the innovation u_t,
+and c carries the memory. The first latent of an episode has no predecessor: there c is 0.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,6 @@ class LearnedAR(nn.Module):
             size + 1,
             size,
             hidden=hidden,
-            bounded_mean=False,
             min_std=0.05,
             max_std=2.0,
             initial_std=1.0,

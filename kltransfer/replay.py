@@ -1,8 +1,8 @@
 """Experience of all simulations in one ring, from which windows are read.
 
-Each control step of each simulation is one float32 row; a window is K + 1 consecutive rows of a simulation and may
-run across episodes. Nothing is stored twice. On disk the ring is a list of segments that never change once
-written, so that a checkpoint writes only what is new and a crash cannot tear what is old.
+Each control step of each simulation is one float32 row; a window is K + 1 consecutive rows of a simulation
+and may run across episodes. Nothing is stored twice. On disk the ring is a list of segments that never
+change once written, so that a checkpoint writes only what is new and a crash cannot tear what is old.
 """
 
 import zlib
@@ -43,7 +43,9 @@ class Replay:
 
     def pack(self, window: Window) -> Tensor:
         """Return the rows `[T, N, W]` of consecutive steps."""
-        parts = [x if name in VECTORS else x.unsqueeze(-1) for name, x in zip(Window._fields, window, strict=True)]
+        parts = [
+            x if name in VECTORS else x.unsqueeze(-1) for name, x in zip(Window._fields, window, strict=True)
+        ]
         return torch.cat(parts, dim=-1)
 
     def unpack(self, rows: Tensor) -> Window:
@@ -96,7 +98,9 @@ class Replay:
             segment = load(folder / name)
             rows = segment["rows"]
             if rows.shape[1:] != self.ring.shape[1:] or checksum(rows) != expected:
-                raise CheckpointError(f"{folder / name} is not the replay segment that the checkpoint was saved with.")
+                raise CheckpointError(
+                    f"{folder / name} is not the replay segment that the checkpoint was saved with."
+                )
             stop = segment["start"] + len(rows)
             kept = rows[-self.capacity :]
             self.ring[torch.arange(stop - len(kept), stop) % self.capacity] = kept

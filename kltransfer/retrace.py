@@ -11,8 +11,8 @@ def retrace(
 
     With `delta_s = r_s + d_s V_{s+1} - Q_s`, the target is
     `Q_t + sum_{s >= t} (prod_{i=t}^{s-1} d_i) (prod_{i=t+1}^{s} c_i) delta_s`, computed backwards as
-    `A_s = delta_s + d_s c_{s+1} A_{s+1}`. Eq. 7 prints the second product from s to t; it starts after t, as in
-    the original, so that a target is never damped by its own trace.
+    `A_s = delta_s + d_s c_{s+1} A_{s+1}`. Eq. 7 prints the second product from s to t; it starts after t,
+    as in the original, so that a target is never damped by its own trace.
 
     Args, all `[K, B]`:
         q: Q(a_s, z_s, x_s).
@@ -20,8 +20,8 @@ def retrace(
         reward: r_s, received after a_s.
         discount: gamma times the environment's discount, 0 where the episode terminated.
         trace: c_s, of which the first is unused.
-        valid: 1 for real transitions, 0 from the end of one episode to the start of the next; these get Q itself
-            and cut the traces of their predecessors.
+        valid: 1 for real transitions, 0 from the end of one episode to the start of the next; these get Q
+            itself and cut the traces of their predecessors.
 
     Returns:
         `[K, B]`; the caller decides what is a constant.

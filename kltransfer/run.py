@@ -47,7 +47,9 @@ def execute(config: DictConfig, folder: Path, wait: bool = False) -> None:
 
 def train(run: RunFolder, stop: StopRequest) -> None:
     """Train in an open run folder."""
-    torch.set_num_threads(1)  # actor and learner are a thread each; more would make sums depend on the machine
+    torch.set_num_threads(
+        1
+    )  # actor and learner are a thread each; more would make sums depend on the machine
     config, folder = run.config, run.path
     source = obtain_source(run)
     record_start(folder / "provenance.json", config.seed, threads=1)
@@ -59,10 +61,16 @@ def train(run: RunFolder, stop: StopRequest) -> None:
     if source is not None:
         check_source(source, config, layout)
         print(show(transfer(agent, config, source)))
-    trainer = make_trainer(config, environment, agent.to(choose_device(config.device)), actor_seed, learner_seed)
+    trainer = make_trainer(
+        config, environment, agent.to(choose_device(config.device)), actor_seed, learner_seed
+    )
 
     log = MetricsLog(
-        folder / "metrics.csv", config.learner_steps, (*COLUMNS, *EXTRA_COLUMNS), mirrors(config, folder), folder.name
+        folder / "metrics.csv",
+        config.learner_steps,
+        (*COLUMNS, *EXTRA_COLUMNS),
+        mirrors(config, folder),
+        folder.name,
     )
     checkpoint = Checkpoint(folder, config, layout, trainer, log)
     try:
@@ -85,7 +93,8 @@ def train(run: RunFolder, stop: StopRequest) -> None:
 def obtain_source(run: RunFolder) -> Pretrained | None:
     """Return the agent that a transfer starts from: load it, or train it first if nobody has.
 
-    Its config is frozen beside the run's own. Whoever comes while another process trains it waits for that one.
+    Its config is frozen beside the run's own. Whoever comes while another process trains it waits for that
+    one.
     """
     transfer_mode = run.config.transfer_mode
     if transfer_mode.name == "none":
@@ -114,7 +123,8 @@ def mirrors(config: DictConfig, folder: Path) -> list[Mirror]:
 class Checkpoint:
     """The checkpoint of a run.
 
-    While the run goes on it holds everything: networks, optimiser, generators, simulations, counters, metrics, and the
+    While the run goes on it holds everything: networks, optimiser, generators, simulations, counters,
+        metrics, and the
     list of replay segments in `replay/`. Once the run is finished only the agent is left.
     """
 

@@ -1,15 +1,17 @@
 """What many episodes say about one agent: estimates with 95 % intervals over episodes."""
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 from tqdm import tqdm
 
 from kltransfer.agent import Agent
 from kltransfer.envs.environment import Environment
-from kltransfer.envs.timestep import Array, Episodes, Mask
+from kltransfer.envs.timestep import Episodes, Mask
 from kltransfer.rollout import rollout
 
 LEVEL = 0.95
@@ -22,14 +24,56 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def __format__(self, spec: str) -> str:
+        if math.isnan(self.low):
+            return f"{self.value:{spec}}"
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
-def play_episodes(
-    environment: Environment, agent: Agent, *, episodes: int, seed: int, deterministic: bool
-) -> Episodes:
-    """Play at least `episodes` episodes and return that many, by order of start within each simulation.
 
-    Every simulation plays the same number of episodes to their ends. To take the first ones that end would favour
-    short ones: successes and falls.
+@dataclass(frozen=True)
+class Score:
+    """Some episodes of one agent and how often the physics failed meanwhile: such episodes began anew."""
+
+    episodes: Episodes
+    bad_simulations: int
+
+    @property
+    def estimates(self) -> dict[str, Interval]:
+        """Return the mean return, the success rate and the mean length in control steps."""
+        return {
+            "return": mean_interval(self.episodes.returns),
+            "success_rate": rate_interval(self.episodes.successes),
+            "length": mean_interval(self.episodes.lengths),
+        }
+
+    def table(self, seconds: float) -> str:
+        """Return the estimates as text; a control step takes `seconds`."""
+        estimates = self.estimates
+        length = Interval(*(seconds * steps for steps in estimates["length"]))
+        lines = [
+            f"return        {estimates['return']:.2f}",
+            f"success rate  {estimates['success_rate']:.3f}",
+            f"length        {length:.1f} s",
+        ]
+        if self.bad_simulations:
+            lines.append(f"simulations that failed and began anew: {self.bad_simulations}")
+        return "\n".join(lines)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the estimates and the episodes; bounds that there are not are null."""
+        estimates = {
+            name: {field: None if math.isnan(x) else x for field, x in interval._asdict().items()}
+            for name, interval in self.estimates.items()
+        }
+        lists = {name: values.tolist() for name, values in self.episodes._asdict().items()}
+        return {**estimates, **lists, "bad_simulations": self.bad_simulations}
+
+
+def play(environment: Environment, agent: Agent, *, episodes: int, seed: int, deterministic: bool) -> Score:
+    """Play at least `episodes` episodes and score the first that many, in the order of starts.
+
+    Every simulation plays the same number of episodes to their ends. To take the first ones that end would
+    favour short ones: successes and falls.
     """
     simulations = environment.num_simulations
     each = -(-episodes // simulations)
@@ -45,10 +89,11 @@ def play_episodes(
                 break
     kept = [episodes_of[k] for k in range(each) for episodes_of in ended][:episodes]
     returns, successes, lengths = zip(*kept, strict=True)
-    return Episodes(np.array(returns, np.float32), np.array(successes), np.array(lengths))
+    scored = Episodes(np.array(returns, np.float32), np.array(successes), np.array(lengths))
+    return Score(scored, environment.bad_simulations)
 
 
-def mean_interval(values: Array) -> Interval:
+def mean_interval(values: NDArray[np.number]) -> Interval:
     """Return the mean and Student's interval around it."""
     n, mean = len(values), float(np.mean(values, dtype=np.float64))
     if n < 2:

@@ -1,9 +1,9 @@
 """Rounds of { actor, learner } side by side, until the budget is used up.
 
-In a round, the actor collects with the policy as it stood at the start while the learner updates from the replay as
-it stood at the start; then they meet. MuJoCo and torch release the interpreter lock, so two threads fill two cores,
-and nothing depends on which of them is faster: a seed gives the same result bit for bit. The meeting is where
-everything needed for an exact resume is at hand.
+In a round, the actor collects with the policy as it stood at the start while the learner updates from the
+replay as it stood at the start; then they meet. MuJoCo and torch release the interpreter lock, so two
+threads fill two cores, and nothing depends on which of them is faster: a seed gives the same result bit for
+bit. The meeting is where everything needed for an exact resume is at hand.
 """
 
 from collections import deque
@@ -60,9 +60,7 @@ class Trainer:
         """Return the control steps so far, over all simulations."""
         return self.replay.added * self.replay.simulations
 
-    def run(
-        self, log: Callable[[Row], None], save: Callable[[], None], stop: Callable[[], bool]
-    ) -> bool:
+    def run(self, log: Callable[[Row], None], save: Callable[[], None], stop: Callable[[], bool]) -> bool:
         """Go on until the budget is used up (True), or save and leave when `stop` says so (False)."""
         saved = self.learner.steps
         with ThreadPoolExecutor(max_workers=1) as pool:
@@ -105,7 +103,7 @@ class Trainer:
         self.episodes += len(ended.returns)
 
     def row(self) -> Row:
-        """Return a row of metrics: returns and successes over the last 200 episodes, losses since the last row."""
+        """Return a row of metrics: returns over the last 200 episodes, losses since the last row."""
         self.logged = self.learner.steps
         return {
             "learner_steps": self.learner.steps,

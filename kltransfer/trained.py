@@ -20,6 +20,13 @@ class Trained:
     agent: Agent
     config: DictConfig
 
+    @property
+    def title(self) -> str:
+        """Return what the agent is, in words."""
+        config = self.config
+        words = [config.body.name, config.task.name, config.agent.name]
+        return ", ".join([*words, config.hl_prior.name] if self.agent.latent_size else words)
+
     def environment(self, simulations: int, seed: int) -> BatchEnvironment:
         """Build simulations of the agent's body and task."""
         return make_environment(self.config, simulations, seed)

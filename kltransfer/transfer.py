@@ -84,8 +84,9 @@ def check_source(source: Pretrained, config: DictConfig, layout: dict[str, int])
 def transfer(agent: Agent, config: DictConfig, source: Pretrained) -> list[Assignment]:
     """Load and freeze the modules of an agent as `config.transfer_mode` says; return the table to show.
 
-    The low level comes from the source's default policy pi_0^L, which is its low level itself where the two were
-    shared. A flat agent's policy sees the task and its default policy does not: each comes from its own kind.
+    The low level comes from the source's default policy pi_0^L, which is its low level itself where the two
+    were shared. A flat agent's policy sees the task and its default policy does not: each comes from its
+    own kind.
     """
     shared = not source.module("default_policy")
     default = "low_level" if shared else "default_policy"
@@ -114,10 +115,10 @@ def load_strictly(module: nn.Module, weights: Weights, what: str) -> None:
     expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
     if expected != found:
-        differing = sorted(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
-        name = differing[0]
+        name = min(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
         raise CheckpointError(
-            f"the {what} does not fit: {name} has shape {found.get(name)} there and {expected.get(name)} in this run."
+            f"the {what} does not fit: {name} has shape {found.get(name)} there "
+            f"and {expected.get(name)} in this run."
         )
     module.load_state_dict(weights)
 
@@ -131,4 +132,6 @@ def show(table: list[Assignment]) -> str:
     """Return the table as text."""
     rows: list[tuple[Any, ...]] = [("module", "source", "state", "parameters"), *table]
     widths = [max(len(str(row[i])) for row in rows) for i in range(4)]
-    return "\n".join("  ".join(str(x).ljust(w) for x, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(str(x).ljust(w) for x, w in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

@@ -1,14 +1,16 @@
 """Videos of an agent: the room from above, and beside it the body from a camera that goes with it."""
 
+import contextlib
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-import imageio.v2 as imageio
 import mujoco
 import numpy as np
+from imageio.plugins.ffmpeg import get_exe
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from kltransfer.agent import Agent
 from kltransfer.envs.batch import BatchEnvironment
@@ -16,13 +18,17 @@ from kltransfer.rollout import rollout
 
 Frame = NDArray[np.uint8]  # [SIZE, 2 * SIZE, 3]
 
-SUFFIXES = (".mp4", ".gif")
 SIZE = 480  # pixels, of each of the two pictures
 HOLD = 0.5  # seconds that the end of an episode stays
-# Half as large and half as fast, with a palette per picture: the whole film's would keep all of it in memory.
-GIF_FILTER = (
-    "fps=10,scale=iw/2:-1:flags=area,split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"
-)
+ENCODING = {
+    ".mp4": ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "23", "-movflags", "+faststart"],
+    # Half as large, half as many. A palette per picture: one for the whole film would keep it in memory.
+    ".gif": [
+        "-vf",
+        "fps=10,scale=iw/2:-1:flags=area,split[a][b];"
+        "[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=none",
+    ],
+}
 
 
 def film(
@@ -33,21 +39,31 @@ def film(
     Replaces `path` only once the video is complete. Raises OSError if it cannot be written.
     """
     temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
-    fps = 1 / environment.arena.control_timestep
+    pictures = tqdm(
+        frames(environment, agent, episodes, seed, deterministic), unit="frame", leave=False, disable=None
+    )
     try:
-        with imageio.get_writer(temporary, format="FFMPEG", mode="I", fps=fps, **encoding(path)) as writer:
-            for frame in frames(environment, agent, episodes, seed, deterministic):
-                writer.append_data(frame)
+        encode(temporary, pictures, fps=1 / environment.arena.control_timestep)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def encoding(path: Path) -> dict[str, Any]:
-    """Return what FFmpeg has to know about the kind of file."""
-    if path.suffix == ".gif":
-        return {"codec": "gif", "pixelformat": "pal8", "output_params": ["-vf", GIF_FILTER]}
-    return {"codec": "libx264", "quality": 7}
+def encode(path: Path, pictures: Iterable[Frame], fps: float) -> None:
+    """Pipe pictures through FFmpeg into a file. Raises OSError with its last words if it fails."""
+    # By itself, as imageio's own writers do not look whether FFmpeg succeeded, and keep a GIF in memory.
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{2 * SIZE}x{SIZE}", "-r", f"{fps:g}", "-i", "-"]
+    command = [get_exe(), "-y", "-loglevel", "error", *raw, *ENCODING[path.suffix], str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        # A broken pipe says only that FFmpeg is gone; why stands in its messages.
+        with contextlib.suppress(BrokenPipeError):
+            for picture in pictures:
+                process.stdin.write(picture.tobytes())
+        _, messages = process.communicate()
+    if process.returncode:
+        lines = messages.decode(errors="replace").strip().splitlines()
+        raise OSError(lines[-1] if lines else f"FFmpeg exited with {process.returncode}")
 
 
 def frames(

@@ -11,6 +11,7 @@ import json
 import logging
 import math
 import secrets
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from kltransfer.preemption import Preempted
 from kltransfer.report.method import axis, is_transfer, method_name, panel_axes
 from kltransfer.report.place import is_pretrained, method_folder
 
@@ -74,19 +76,25 @@ class WandbLog:
     def finish(self, state: str = "", videos: Sequence[Path] = ()) -> None:
         """Attach the learning curve and the given videos, and close the W&B run; later calls do nothing.
 
-        `state` is that of status.json; without one, a run short of its budget counts as preempted. Waits
-        some FINISH_SECONDS for uploads; what is not sent by then stays in the run's folder.
+        `state` is that of status.json; without one it follows from the exception in flight, and a run that
+        stops short of its budget counts as preempted. Waits some FINISH_SECONDS for uploads; what is not
+        sent by then stays in the run's folder.
         """
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        state = state or ("finished" if self._last_step >= self._config["learner_steps"] else "preempted")
-        self._rows.put(_End(state, tuple(videos)))
+        self._rows.put(_End(state or self._state(), tuple(videos)))
         thread.join(1.5 * FINISH_SECONDS)  # wandb gives up first
         if thread.is_alive():
             _log.warning(
                 "W&B does not answer; `wandb sync %s` can send the run later.", self._folder / "wandb"
             )
+
+    def _state(self) -> str:
+        error = sys.exc_info()[1]
+        if error is not None and not isinstance(error, Preempted | KeyboardInterrupt):
+            return "failed"
+        return "finished" if self._last_step >= self._config["learner_steps"] else "preempted"
 
     def _mirror(self) -> None:
         """Take rows until the end, on the mirror's own thread."""

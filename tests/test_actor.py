@@ -1,6 +1,7 @@
 import torch
 
 from kltransfer.actor import Actor
+from kltransfer.agent import perceive
 from tests.parts import make_agent
 from tests.toy import LENGTH, MatchNumber
 
@@ -31,7 +32,7 @@ def test_each_latent_follows_from_the_one_before_across_collections() -> None:
         for name in ("previous_latent", "latent_noise", "first", "observation")
     )
     for t in range(len(first) - 1):
-        p = actor.agent.latent(actor.agent.high_level(observation[t]), previous[t], first[t])
+        p = actor.agent.latent(actor.agent.high_level(perceive(observation[t])), previous[t], first[t])
         torch.testing.assert_close(previous[t + 1], p.mean + p.std * noise[t])
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from kltransfer.agent import View, act
+from kltransfer.agent import ClipInward, View, act, perceive
 from kltransfer.gaussian import Gaussian, log_prob
 from tests.parts import LAYOUT, make_agent
 
@@ -41,9 +41,10 @@ def test_acting_returns_the_likelihood_of_the_action_given_the_latent(kind: str)
     agent = make_agent(kind)
     previous, first = torch.randn(6, agent.latent_size), torch.zeros(6)
     decision = act(agent, OBSERVATION, previous, first, torch.Generator().manual_seed(0))
-    latent = agent.latent(agent.high_level(OBSERVATION), previous, first)
+    seen = perceive(OBSERVATION)
+    latent = agent.latent(agent.high_level(seen), previous, first)
     torch.testing.assert_close(decision.latent, latent.mean + latent.std * decision.noise)
-    expected = log_prob(agent.low_level(decision.latent, OBSERVATION), decision.action)
+    expected = log_prob(agent.low_level(decision.latent, seen), decision.action)
     torch.testing.assert_close(decision.log_prob, expected)
 
 
@@ -64,3 +65,16 @@ def test_the_critic_counts_actions_as_the_simulator_takes_them() -> None:
     agent, z = make_agent("ar1"), torch.zeros(6, 3)
     inside, outside = torch.ones(6, 2), torch.full((6, 2), 3.0)
     torch.testing.assert_close(agent.critic(inside, z, OBSERVATION), agent.critic(outside, z, OBSERVATION))
+
+
+def test_gradients_lead_actions_back_in_and_never_further_out() -> None:
+    action = torch.tensor([-2.0, -2.0, 0.5, 0.5, 2.0, 2.0], requires_grad=True)
+    ClipInward.apply(action).backward(torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, -1.0]))
+    # Descent moves against the gradient: -2 may go up and 2 may go down.
+    assert action.grad is not None
+    assert action.grad.tolist() == [0.0, -1.0, 1.0, -1.0, 1.0, 0.0]
+
+
+def test_the_networks_see_large_readings_compressed_and_small_ones_as_they_are() -> None:
+    seen = perceive(torch.tensor([0.0, 0.1, -300.0]))
+    torch.testing.assert_close(seen, torch.tensor([0.0, 0.1, -6.397]), atol=1e-3, rtol=0)

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import logging
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -17,16 +16,6 @@ from kltransfer.preemption import Preempted
 from kltransfer.run_folder import RunFolder
 
 Calls = list[tuple[DictConfig, Path]]
-
-
-@pytest.fixture(autouse=True)
-def quiet_logging() -> Iterator[None]:
-    """Put back what Hydra does to the root logger."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture
@@ -140,8 +129,6 @@ def test_bad_input_is_refused_by_the_real_program_before_torch_is_loaded(words: 
 
 
 def test_a_typo_in_a_yaml_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    import shutil
-
     conf = Path(shutil.copytree(conf_dir(), tmp_path / "conf"))
     file = conf / "hl_prior" / "ar1.yaml"
     file.write_text(file.read_text().replace("coefficient:", "coeficient:"))

@@ -21,7 +21,9 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def compute(agent: Agent, window: Window, noise: Noise, target: Agent | None = None, **changes: Any) -> Losses:
+def compute(
+    agent: Agent, window: Window, noise: Noise, target: Agent | None = None, **changes: Any
+) -> Losses:
     target = target or copy.deepcopy(agent).requires_grad_(False)
     return algorithm1(agent, target, window, noise, **{**OPTIONS, **changes})
 

@@ -40,9 +40,7 @@ def draw(replay: Replay, batch: int = 4000, length: int = 5) -> Window:
 
 def test_packing_and_unpacking_give_back_every_field() -> None:
     window, replay = steps(3, 4), Replay(8, 2, SIZES)
-    for name, given, back in zip(
-        Window._fields, window, replay.unpack(replay.pack(window)), strict=True
-    ):
+    for name, given, back in zip(Window._fields, window, replay.unpack(replay.pack(window)), strict=True):
         torch.testing.assert_close(back, given, msg=name)
 
 
@@ -59,7 +57,9 @@ def test_a_window_is_consecutive_steps_of_one_simulation(count: int) -> None:
 
 def test_windows_are_drawn_uniformly_from_what_the_ring_holds() -> None:
     window = draw(filled(33), batch=32_000)
-    starts, counts = (100 * window.observation[0, :, 0] + window.observation[0, :, 1]).unique(return_counts=True)
+    starts, counts = (100 * window.observation[0, :, 0] + window.observation[0, :, 1]).unique(
+        return_counts=True
+    )
     held = [100 * step + n for step in range(13, 33 - 4) for n in range(2)]
     assert starts.tolist() == held
     assert counts.min() > 0.85 * 32_000 / len(held) and counts.max() < 1.15 * 32_000 / len(held)

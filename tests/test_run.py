@@ -60,7 +60,14 @@ def test_a_run_leaves_what_the_readme_promises(compose: Compose, tmp_path: Path)
     folder = tmp_path / "run"
     execute(compose(*SMALL), folder)
     names = {entry.name for entry in folder.iterdir()}
-    assert {"config.yaml", "metrics.csv", "checkpoint.pt", "curve.png", "provenance.json", "status.json"} <= names
+    assert {
+        "config.yaml",
+        "metrics.csv",
+        "checkpoint.pt",
+        "curve.png",
+        "provenance.json",
+        "status.json",
+    } <= names
     assert "replay" not in names
     status = json.loads((folder / "status.json").read_text())
     assert status["state"] == "finished" and status["learner_steps"] >= 4000
@@ -125,11 +132,13 @@ def test_the_checkpoint_of_another_layout_is_not_resumed(compose: Compose, tmp_p
     other = tmp_path / "other"
     other.mkdir()
     (other / "checkpoint.pt").write_bytes((folder / "checkpoint.pt").read_bytes()[:-100])
-    with pytest.raises(Exception, match="checkpoint.pt"):
+    with pytest.raises(Exception, match=r"checkpoint\.pt"):
         execute(compose(*SMALL), other)
 
 
-def test_body_transfer_trains_its_source_once_and_keeps_the_high_level(compose: Compose, outputs: Path) -> None:
+def test_body_transfer_trains_its_source_once_and_keeps_the_high_level(
+    compose: Compose, outputs: Path
+) -> None:
     words = [*SMALL, "body=ant", "transfer_mode=body", "transfer_mode.source.body=ball"]
     for transfer_seed in (0, 1):
         execute(compose(*words, f"transfer_seed={transfer_seed}"), outputs / f"run{transfer_seed}")

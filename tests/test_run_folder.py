@@ -185,8 +185,7 @@ def test_options_that_the_program_has_gained_since_take_the_value_asked_for(
     folder: Path, config: DictConfig
 ) -> None:
     RunFolder(folder, config).close()
-    older = config.copy()
-    OmegaConf.set_struct(older, False)
+    older = OmegaConf.create(OmegaConf.to_container(config))
     del older.algorithm["target_period"]
     OmegaConf.save(older, folder / "config.yaml")
     said: list[str] = []

@@ -42,7 +42,9 @@ def test_the_other_readings_solve_it_too(changes: dict[str, Any]) -> None:
 def test_the_same_seed_gives_the_same_rows_and_weights() -> None:
     ours, again, other = make_trainer("ar1"), make_trainer("ar1"), make_trainer("ar1", seed=3)
     assert run(ours) == run(again)
-    assert all(torch.equal(a, b) for a, b in zip(weights(ours).values(), weights(again).values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(weights(ours).values(), weights(again).values(), strict=True)
+    )
     run(other)
     assert not all(
         torch.equal(a, b) for a, b in zip(weights(ours).values(), weights(other).values(), strict=True)
@@ -60,7 +62,9 @@ def test_a_stopped_and_restored_trainer_ends_where_an_uninterrupted_one_does() -
     rest.learner.agent.load_state_dict(part.learner.agent.state_dict())
     rest.set_state(copy.deepcopy(part.state()))  # as through a file
     assert before + run(rest) == rows
-    assert all(torch.equal(a, b) for a, b in zip(weights(whole).values(), weights(rest).values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(weights(whole).values(), weights(rest).values(), strict=True)
+    )
 
 
 def test_the_budget_and_the_replay_ratio_are_kept() -> None:

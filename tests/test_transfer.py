@@ -23,7 +23,9 @@ def build(config: DictConfig, layout: ObservationLayout, seed: int, action_size:
 
 
 def pretrained(config: DictConfig, layout: ObservationLayout) -> Pretrained:
-    return Pretrained(Path("pretrained.pt"), config, asdict(layout), build(config, layout, seed=1).state_dict())
+    return Pretrained(
+        Path("pretrained.pt"), config, asdict(layout), build(config, layout, seed=1).state_dict()
+    )
 
 
 def same(ours: torch.nn.Module, source: Pretrained, name: str) -> bool:
@@ -47,7 +49,12 @@ def test_task_transfer_reuses_the_default_policies_and_learns_a_new_high_level(c
     agent = build(config, MOVE_BOX_3, seed=2)
     check_source(source, config, asdict(MOVE_BOX_3))
     table = {row.module: row.state for row in transfer(agent, config, source)}
-    assert table == {"high_level": "new", "high_level_prior": "frozen", "low_level": "frozen", "critic": "new"}
+    assert table == {
+        "high_level": "new",
+        "high_level_prior": "frozen",
+        "low_level": "frozen",
+        "critic": "new",
+    }
     assert same(agent.low_level, source, "low_level") and frozen(agent.low_level)
     assert same(agent.high_level_prior, source, "high_level_prior") and frozen(agent.high_level_prior)
     assert not frozen(agent.high_level) and not frozen(agent.critic)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import statistics
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from PIL import Image
 
 import kltransfer.config
 from kltransfer import wandb_log
+from kltransfer.preemption import Preempted
 from kltransfer.wandb_log import WandbLog, labels, run_id
 
 from .report.folders import config, folder_of, write_run
@@ -101,7 +103,7 @@ def test_what_is_mirrored_offline_can_be_read_back(tmp_path: Path) -> None:
         "*": "learner_steps",
     }
     assert {path.suffix for path in (directory / "files" / "media").rglob("*.*")} == {".png", ".mp4"}
-    assert records["exit"] == [{"exit_code": 0}]
+    assert [record["exit_code"] for record in records["exit"]] == [0]
 
 
 def test_restarts_keep_one_id_and_a_new_folder_gets_another(tmp_path: Path) -> None:
@@ -161,15 +163,15 @@ def test_a_service_that_dies_costs_the_run_nothing_and_the_mirror_no_row(
     log.log(ROWS[0])
     wait_for(lambda: "UpsertBucket" in stub.operations)
     stub.die()
-    slowest = 0.0
+    costs = []
     for row in ROWS[1:]:
         begun = time.perf_counter()
         log.log(row)
-        slowest = max(slowest, time.perf_counter() - begun)
+        costs.append(time.perf_counter() - begun)
     begun = time.perf_counter()
     log.finish("finished")
     assert time.perf_counter() - begun < 10.0
-    assert slowest < 0.05
+    assert statistics.median(costs) < 0.005
     (directory,) = directories(tmp_path)
     assert len(rows_of(inspect(directory))) == len(ROWS)  # for `wandb sync`
 
@@ -219,11 +221,11 @@ def test_a_client_that_hangs_holds_the_run_up_for_a_moment_only(
     begun = time.perf_counter()
     log.log(ROWS[0])
     log.finish("preempted")
-    assert time.perf_counter() - begun < 1.0
+    assert time.perf_counter() - begun < 3.0
     assert "W&B does not answer" in caplog.text
 
 
-def test_without_a_state_a_run_short_of_its_budget_counts_as_preempted(
+def test_without_a_state_it_follows_from_how_the_run_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends = []
@@ -234,12 +236,23 @@ def test_without_a_state_a_run_short_of_its_budget_counts_as_preempted(
 
     monkeypatch.setattr(WandbLog, "_start", lambda self: Run())
     monkeypatch.setattr(WandbLog, "_close", lambda self, run, end: ends.append(end.state))
-    for rows in (ROWS[:2], ROWS):
+
+    def train(rows: list[dict[str, float]], error: BaseException | None = None) -> None:
         log = WandbLog(settings("online"), tmp_path)
-        for row in rows:
-            log.log(row)
-        log.finish()
-    assert ends == ["preempted", "finished"]
+        try:
+            for row in rows:
+                log.log(row)
+            if error is not None:
+                raise error
+        finally:
+            log.finish()
+
+    train(ROWS)
+    train(ROWS[:2])
+    for error in (Preempted("SIGUSR2"), KeyboardInterrupt(), RuntimeError("no memory")):
+        with pytest.raises(type(error)):
+            train(ROWS[:2], error)
+    assert ends == ["finished", "preempted", "preempted", "preempted", "failed"]
 
 
 def test_labels_come_from_the_config_axes(tmp_path: Path) -> None:

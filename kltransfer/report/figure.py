@@ -115,7 +115,7 @@ def _draw_panel(
     axes.set_xlim(left=0)
     axes.set_title(panel.title, fontsize="large")
     if not curves:
-        axes.text(0.5, 0.5, "no run has logged yet", transform=axes.transAxes, ha="center", color="#666666")
+        axes.text(0.5, 0.5, "no return logged yet", transform=axes.transAxes, ha="center", color="#666666")
     columns = 2 if len(handles) > 2 and max(len(str(h.get_label())) for h in handles) <= WIDE_LABEL else 1
     part.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize="small")
 
@@ -156,7 +156,7 @@ def _draw_counts(axes: Axes, panel: Panel, curves: Curves, unit: float) -> None:
         marker: Any = {"marker": group.style.marker, "markersize": 3.5, "color": group.style.color}
         axes.plot([-0.02], [row], **marker, transform=beside, clip_on=False)
         if curve is None:
-            axes.text(0, row, " no run yet", va="center", fontsize="x-small", color="#666666")
+            axes.text(0, row, " no return yet", va="center", fontsize="x-small", color="#666666")
             continue
         for first, end, count in stretches(curve.runs):
             if not count:

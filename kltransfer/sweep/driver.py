@@ -52,6 +52,7 @@ def on_this_machine(
     runs: Sequence[Run], root: Path, options: local.Options, function: str = "kltransfer.run.execute"
 ) -> int:
     """Run a sweep here, wait for it unless told otherwise, and return the exit code."""
+    local.check(options)
     experiment = experiment_folder(runs, root)
     if options.detach and local.detach(experiment / "sweep.log"):
         print(

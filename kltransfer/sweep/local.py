@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from kltransfer.config import ConfigError
 from kltransfer.sweep import ticket
 from kltransfer.sweep.job import Job
 from kltransfer.sweep.plan import Run
@@ -40,6 +41,13 @@ class Options:
     retry_failed: bool
     detach: bool
     poll_seconds: float
+
+
+def check(options: Options) -> None:
+    """Raise ConfigError for numbers that make no sense."""
+    for name in ("parallel", "threads"):
+        if getattr(options, name) < 1:
+            raise ConfigError(f"hydra.launcher.{name} must be 1 or more.")
 
 
 class Pool:
@@ -164,14 +172,14 @@ class Pool:
         self.watch.say("Stopping: the runs save first. The same command again goes on.")
         asked = -math.inf
         while any(not job.done() for job in self._jobs.values()):
-            if len(signals) > 1:
-                self.watch.say("Not waiting any longer; the runs stop when they have saved.")
-                return
             if time.monotonic() > asked + _ASK_AGAIN:
                 asked = time.monotonic()
                 for job in self._jobs.values():
                     if not job.done():  # to the process that minds the run, which passes it on
                         os.kill(int(job.job_id), signal.SIGTERM)
+            if len(signals) > 1:
+                self.watch.say("Not waiting any longer; the runs stop when they have saved.")
+                return
             time.sleep(self.options.poll_seconds)
 
 

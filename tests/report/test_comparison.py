@@ -50,7 +50,7 @@ def test_panels_are_split_by_experiment_body_task_regime_and_scale(tmp_path: Pat
 
 
 def test_panels_of_a_figure_stand_in_the_papers_order(tmp_path: Path) -> None:
-    experiments = ["fig4b_left", "fig5_column2", "fig4a_right", "fig5_column1", "fig4a_left", "fig3_right"]
+    experiments = ["fig4b_left", "fig5_2", "fig4a_right", "fig5_1", "fig4a_left", "fig3_right"]
     for experiment in experiments:
         write_run(tmp_path, config(experiment=experiment))
     assert [panel.experiment for panel in compare([tmp_path]).panels] == [
@@ -58,8 +58,8 @@ def test_panels_of_a_figure_stand_in_the_papers_order(tmp_path: Path) -> None:
         "fig4a_left",
         "fig4a_right",
         "fig4b_left",
-        "fig5_column1",
-        "fig5_column2",
+        "fig5_1",
+        "fig5_2",
     ]
 
 

@@ -22,7 +22,9 @@ HERE = Path(__file__).resolve().parent
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm_cluster.Cluster]:
     missing = slurm_cluster.missing()
     if missing:
-        pytest.skip(f"SLURM is not installed ({', '.join(missing)} missing): apt-get {slurm_cluster.PACKAGES}")
+        pytest.skip(
+            f"SLURM is not installed ({', '.join(missing)} missing): apt-get {slurm_cluster.PACKAGES}"
+        )
     with slurm_cluster.Cluster(tmp_path_factory.mktemp("slurm")) as cluster:
         yield cluster
 

@@ -116,6 +116,12 @@ class Cluster:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Jobs outlive the daemons, so they go first.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.command("scancel", "--user", getpass.getuser())
+            end = time.monotonic() + 20
+            while self.command("squeue", "--noheader") and time.monotonic() < end:
+                time.sleep(0.2)
         for daemon in reversed(self._daemons):
             daemon.send_signal(signal.SIGTERM)
         for daemon in reversed(self._daemons):

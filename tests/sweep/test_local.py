@@ -34,14 +34,16 @@ OPTIONS: dict[str, Any] = {
 
 
 def sweep(runs: list[Run], root: Path, **options: Any) -> int:
-    return driver.on_this_machine(runs, root, local.Options(**(OPTIONS | options)), function="standin.execute")
+    return driver.on_this_machine(
+        runs, root, local.Options(**(OPTIONS | options)), function="standin.execute"
+    )
 
 
 def steps(run: Run) -> int:
     return int((read_status(run.folder) or {}).get("learner_steps", 0))
 
 
-def in_a_process(runs: list[Run], root: Path) -> subprocess.Popen[str]:
+def in_a_process(runs: list[Run], root: Path) -> subprocess.Popen[bytes]:
     """Start a sweep in a process of its own, as from a terminal: in a new group, which Ctrl-C goes to."""
     import cloudpickle
 
@@ -50,9 +52,10 @@ def in_a_process(runs: list[Run], root: Path) -> subprocess.Popen[str]:
         "import pickle, sys; from pathlib import Path; from tests.sweep.test_local import sweep\n"
         "root = Path(sys.argv[1]); sys.exit(sweep(pickle.loads((root / 'runs.pkl').read_bytes()), root))"
     )
-    return subprocess.Popen(
-        [sys.executable, "-c", code, str(root)], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
+    with open(root / "output", "w") as output:
+        return subprocess.Popen(
+            [sys.executable, "-c", code, str(root)], stdout=output, start_new_session=True
+        )
 
 
 def test_transfers_wait_for_their_pretraining_and_no_more_than_two_run_at_a_time(
@@ -114,11 +117,10 @@ def test_ctrl_c_stops_the_runs_after_they_saved_and_the_same_command_goes_on(
     wait_until(lambda: all(steps(run) > 3 for run in runs[:2]))
     os.killpg(process.pid, signal.SIGINT)
     os.killpg(process.pid, signal.SIGINT)  # an impatient person; the runs do not hear it
-    output, _ = process.communicate(timeout=30)
-    assert process.returncode == driver.STOPPED
+    assert process.wait(timeout=30) == driver.STOPPED
     wait_until(lambda: state(runs[0].folder, None) == state(runs[1].folder, None) == State.INTERRUPTED)
     assert state(runs[2].folder, None) == State.NOT_RUN
-    assert "The same command again goes on" in output
+    assert "The same command again goes on" in (tmp_path / "output").read_text()
     assert sweep(runs, tmp_path) == 0
     assert [len(standin.starts(run.folder)) for run in runs] == [2, 2, 1]
     assert all((run.folder / "steps").read_text() == "30" for run in runs)
@@ -132,7 +134,7 @@ def test_a_second_driver_waits_for_what_the_first_one_runs_and_takes_over_when_t
     wait_until(lambda: all(steps(run) > 3 for run in runs[:2]))
     assert list(states(runs, None).values()) == [State.RUNNING, State.RUNNING, State.QUEUED]
     first.kill()
-    first.communicate()
+    first.wait()
     assert list(states(runs, None).values()) == [State.RUNNING, State.RUNNING, State.NOT_RUN]
     assert sweep(runs, tmp_path) == 0
     assert [len(standin.starts(run.folder)) for run in runs] == [1, 1, 1]

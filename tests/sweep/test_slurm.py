@@ -144,7 +144,17 @@ def test_a_detached_sweep_is_shown_while_it_runs_and_not_submitted_twice(
     before = [ticket.read(run.folder) for run in runs]
     assert status.main([str(tmp_path / "runs")]) == 0
     rows = capsys.readouterr().out.splitlines()
-    assert rows[0].split() == ["run", "state", "learner", "steps", "steps/s", "return", "success", "left", "job"]
+    assert rows[0].split() == [
+        "run",
+        "state",
+        "learner",
+        "steps",
+        "steps/s",
+        "return",
+        "success",
+        "left",
+        "job",
+    ]
     assert rows[1].split()[1] == "running"
     assert before[0] is not None
     assert rows[1].split()[-1] == before[0].job_id

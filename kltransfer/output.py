@@ -1,0 +1,30 @@
+"""Files that a person asked a command for by name."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class OutputError(RuntimeError):
+    """A file that cannot be written as asked; the message is one sentence."""
+
+
+def check_output(path: Path, suffixes: Sequence[str], force: bool) -> None:
+    """Refuse a file before any work is done for it; an existing one unless `force`. Raises `OutputError`."""
+    if path.suffix not in suffixes:
+        raise OutputError(f"{path} must end in {' or '.join(suffixes)}.")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path} cannot be written: there is no folder {path.parent}.")
+    if path.is_dir():
+        raise OutputError(f"{path} cannot be written: it is a folder.")
+    if path.exists() and not force:
+        raise OutputError(f"{path} exists: choose another name, or --force to replace it.")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure of the file system within the block into an `OutputError`."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -1,0 +1,150 @@
+"""Every panel as its command makes it, up to where the runs would start."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kltransfer import cli
+from kltransfer.config import conf_dir
+from kltransfer.sweep import driver
+from kltransfer.sweep.plan import PRETRAINING, Run
+
+PANELS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml") if path.stem != "none")
+SCRATCH = ("svg0", "distral", "isotropic", "ar1", "ar_learned")
+TASK = ("isotropic", "ar1", "ar_learned", "distral", "scratch")
+METHODS = {
+    "fig3_left": SCRATCH,
+    "fig3_center": SCRATCH,
+    "fig3_right": SCRATCH,
+    "fig4a_left": TASK,
+    "fig4a_right": TASK,
+    "fig4b_left": ("separate", "shared", "distral", "scratch"),
+    "fig4b_right": ("separate", "shared", "distral", "scratch"),
+    "fig5_1": ("kl", "no_kl", "scratch"),
+    "fig5_2": ("kl", "no_kl", "scratch"),
+    "fig5_3": ("kl", "no_kl", "scratch"),
+    "fig5_4": ("kl", "no_kl", "scratch"),
+    "fig6_left": ("svg0", "distral", "ar1"),
+    "fig6_right": ("svg0", "distral", "ar1"),
+}
+Command = Callable[..., list[Run]]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Return a function from the words of a command to the runs that it would hand to the driver."""
+    handed: list[Run] = []
+
+    def catch(runs: list[Run], root: Path, options: object) -> int:
+        handed.extend(runs)
+        return 0
+
+    def run(*words: str) -> list[Run]:
+        monkeypatch.setattr(driver, "on_this_machine", catch)
+        monkeypatch.setattr(sys, "argv", ["kltransfer", *words])
+        handed.clear()
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert stop.value.code == 0
+        return list(handed)
+
+    return run
+
+
+def test_every_panel_of_figures_3_to_6_has_a_file() -> None:
+    assert sorted(METHODS) == PANELS
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_is_one_command_with_all_its_methods(panel: str, command: Command) -> None:
+    runs = command(f"experiment={panel}", "seed=0", "transfer_seed=0", "scale=compact", "learner_steps=20000")
+    assert tuple(run.method for run in runs if run.method != PRETRAINING) == METHODS[panel]
+    assert {run.config.experiment for run in runs if run.method != PRETRAINING} == {panel}
+    assert {run.config.learner_steps for run in runs} == {20000}
+    assert {run.config.scale.name for run in runs} == {"compact"}
+    for run in runs:
+        assert run.is_transfer == bool(run.depends_on)
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_sweeps_five_seeds_and_two_transfers_of_each(panel: str) -> None:
+    file = conf_dir() / "experiment" / f"{panel}.yaml"
+    lines = file.read_text().splitlines()
+    assert lines[1].startswith("# ") and lines[1].endswith("."), "a panel says its claim first"
+    params = yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"]
+    transfers = {"transfer_seed": "0,1"} if panel.startswith(("fig4", "fig5")) else {}
+    assert params == {"seed": "0,1,2,3,4", **transfers}
+
+
+def test_a_transfer_panel_is_ten_transfers_of_five_pretrainings_and_five_runs_from_scratch(
+    command: Command,
+) -> None:
+    runs = command("experiment=fig5_1")
+    assert Counter(run.method for run in runs) == {PRETRAINING: 5, "kl": 10, "no_kl": 10, "scratch": 5}
+    assert len({run.folder for run in runs}) == 30
+
+
+def test_both_ways_to_use_a_low_level_share_their_pretraining(command: Command) -> None:
+    runs = command(
+        "experiment=fig4b_left", "seed=3", "transfer_seed=0", "hydra.sweeper.only=[separate,shared]"
+    )
+    assert Counter(run.method for run in runs) == {PRETRAINING: 1, "separate": 1, "shared": 1}
+
+
+def test_the_body_of_a_source_is_another_one_and_blind_to_itself(command: Command) -> None:
+    pretraining, transfer = command("experiment=fig5_3", "seed=0", "transfer_seed=0", "hydra.sweeper.only=kl")
+    assert (pretraining.config.body.name, transfer.config.body.name) == ("ant", "quadruped")
+    assert "proprioception" not in pretraining.config.agent.high_level.sees
+    assert transfer.config.transfer_mode.kl_shaping
+
+
+def test_the_runs_of_one_seed_come_before_those_of_the_next(command: Command) -> None:
+    runs = command("experiment=fig6_left", "seed=0,1")
+    assert [run.config.seed for run in runs] == [0, 0, 0, 1, 1, 1]
+
+
+def test_a_plain_sweep_is_the_product_of_its_lists(command: Command) -> None:
+    runs = command("-m", "agent=svg0,distral", "seed=range(3)")
+    assert Counter(run.config.agent.name for run in runs) == {"svg0": 3, "distral": 3}
+    assert {run.method for run in runs} == {"svg0", "distral"}
+
+
+def test_a_run_without_transfer_is_one_run_whatever_the_transfer_seed(command: Command) -> None:
+    assert len(command("-m", "transfer_seed=0,1,2")) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["-m", "seed=0,1", "learner_stepz=5"], "learner_stepz"),
+        (["-m", "seed=0,1", "hl_prior=ar1,ar9"], "ar9"),
+        (["-m", "seed=0,-1"], "seed=-1 makes no sense"),
+        (["-m", "algorithm.kl_cost=0.1,0.2"], "would share the folder"),
+        (["-m", "transfer_mode=none,task"], "transfer_mode=task needs a source"),
+        (["experiment=fig3_left", "hydra.sweeper.only=ar2"], "ar2 is none of svg0, distral"),
+        (["-m", "seed=0", "hydra.launcher.parallel=two"], "two"),
+        (["-m", "seed=0", "hydra.launcher.parallel=0"], "parallel must be 1 or more"),
+        (["-m", "seed=0", "hydra.launcher.paralel=2"], "paralel"),
+    ],
+)
+def test_bad_input_ends_in_one_sentence_before_any_run(
+    words: list[str],
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    outputs: Path,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["kltransfer", *words])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    said = capsys.readouterr().err.strip()
+    assert sentence in said
+    assert len(said.splitlines()) == 1
+    assert not list(outputs.rglob("config.yaml"))
