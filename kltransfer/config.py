@@ -117,7 +117,7 @@ class Scale:
 
 @dataclass
 class Wandb:
-    mode: str = "disabled"  # only conf/logger/wandb.yaml says something else
+    mode: str = "disabled"
     project: str = "kltransfer"
     entity: str | None = None
 

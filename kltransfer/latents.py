@@ -4,7 +4,10 @@ import io
 from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib as mpl
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from kltransfer.agent import Agent
@@ -42,12 +45,14 @@ def trace_episode(environment: BatchEnvironment, agent: Agent, *, seed: int, det
 
 
 def draw_latents(path: Path, trace: Trace, title: str) -> None:
-    """Draw z_t, the KL and the moments of reward against time into a PNG. Raises OSError."""
-    # Here, not above: most evaluations draw nothing.
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    """Write the picture of an episode as PNG. Raises OSError."""
+    picture = io.BytesIO()
+    latents_figure(trace, title).savefig(picture, format="png", dpi=120)
+    write_atomically(path, picture.getbuffer())
 
+
+def latents_figure(trace: Trace, title: str) -> Figure:
+    """Draw z_t, the KL and the moments of reward against time."""
     figure = Figure(figsize=(9, 5.5), layout="constrained")
     FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
@@ -61,21 +66,12 @@ def draw_latents(path: Path, trace: Trace, title: str) -> None:
         moment = trace.seconds * (t + 1)  # the state it was paid for comes one step later
         for axes in (upper, lower):
             axes.axvline(moment, color="0.4", linestyle=":", linewidth=1)
-        lower.annotate(
-            f"{trace.reward[t]:+g}",
-            (moment, 0.97),
-            xycoords=("data", "axes fraction"),
-            ha="right",
-            va="top",
-            rotation=90,
-            fontsize="small",
-        )
+        place = {"xycoords": ("data", "axes fraction"), "ha": "right", "va": "top", "rotation": 90}
+        lower.annotate(f"{trace.reward[t]:+g}", (moment, 0.97), fontsize="small", **place)
     upper.set_ylabel("latent $z_t$")
     lower.set(ylabel="KL to the high-level\nprior (nats)", xlabel="time (s); dotted: reward")
     for axes in (upper, lower):
         axes.grid(alpha=0.3)
     lower.set_ylim(bottom=0)
     figure.suptitle(title, fontsize="medium")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    write_atomically(path, picture.getbuffer())
+    return figure

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kltransfer.actor import as_float
-from kltransfer.agent import Agent
+from kltransfer.agent import Agent, perceive
 from kltransfer.envs.environment import Environment
 from kltransfer.envs.timestep import TimeStep
 from kltransfer.gaussian import kl, sample, standard_normal
@@ -51,7 +51,7 @@ def choose(
 ) -> Choice:
     """Choose latents and actions; without `deterministic` the same ones as `agent.act`."""
     spread = 0.0 if deterministic else 1.0
-    observation, first = torch.from_numpy(step.observation), as_float(step.first)
+    observation, first = perceive(torch.from_numpy(step.observation)), as_float(step.first)
     high = agent.latent(agent.high_level(observation), previous, first)
     latent = sample(high, spread * standard_normal((len(observation), agent.latent_size), generator))
     low = agent.low_level(latent, observation)

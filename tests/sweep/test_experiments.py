@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
 
 from kltransfer import cli
 from kltransfer.config import conf_dir
-from kltransfer.sweep import driver
+from kltransfer.sweep import driver, local
 from kltransfer.sweep.plan import PRETRAINING, Run
 
 PANELS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml") if path.stem != "none")
@@ -34,6 +35,8 @@ METHODS = {
     "fig6_right": ("svg0", "distral", "ar1"),
 }
 Command = Callable[..., list[Run]]
+# The defaults, named: without them, Hydra's own launcher would train here and now.
+OURS = ("hydra/launcher=local", "hydra/sweeper=panel")
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Command:
 
     def run(*words: str) -> list[Run]:
         monkeypatch.setattr(driver, "on_this_machine", catch)
-        monkeypatch.setattr(sys, "argv", ["kltransfer", *words])
+        monkeypatch.setattr(sys, "argv", ["kltransfer", *words, *OURS])
         handed.clear()
         with pytest.raises(SystemExit) as stop:
             cli.main()
@@ -55,6 +58,13 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Command:
         return list(handed)
 
     return run
+
+
+def test_a_sweep_runs_here_and_knows_panels_unless_told_otherwise() -> None:
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        hydra = compose("config", return_hydra_config=True).hydra
+    assert hydra.launcher._target_ == "hydra_plugins.kltransfer_sweep.launcher.LocalLauncher"
+    assert hydra.sweeper._target_ == "hydra_plugins.kltransfer_sweep.sweeper.PanelSweeper"
 
 
 def test_every_panel_of_figures_3_to_6_has_a_file() -> None:
@@ -140,7 +150,8 @@ def test_bad_input_ends_in_one_sentence_before_any_run(
     capsys: pytest.CaptureFixture[str],
     outputs: Path,
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["kltransfer", *words])
+    monkeypatch.setattr(local, "Pool", None)  # what would start runs
+    monkeypatch.setattr(sys, "argv", ["kltransfer", *words, *OURS])
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert stop.value.code == 1
