@@ -95,7 +95,7 @@ def test_the_agent_that_plays_is_the_saved_one_whether_or_not_the_run_is_finishe
         (lambda run: (run / "checkpoint.pt").unlink(), "has no checkpoint.pt"),
         (lambda run: (run / "checkpoint.pt").write_bytes(b"something else"), "is not a checkpoint"),
         (lambda run: _cut(run / "checkpoint.pt"), "truncated"),
-        (lambda run: _cut(run / "checkpoint.pt") or run.rename(run.parent / "gone"), "cannot be read"),
+        (lambda run: run.rename(run.parent / "gone"), "cannot be read"),
     ],
 )
 def test_a_run_that_cannot_be_read_is_refused_in_one_sentence(
@@ -201,10 +201,12 @@ def test_the_picture_of_the_latents_names_its_axes_and_marks_rewards() -> None:
     upper, lower = latents_figure(trace, "title").axes
     assert (upper.get_ylabel(), lower.get_xlabel()) == ("latent $z_t$", "time (s); dotted: reward")
     assert lower.get_ylabel() == "KL to the high-level\nprior (nats)"
-    drawn = [line for line in upper.lines if len(line.get_xdata()) == 40]
+    drawn = [line for line in upper.lines if np.size(line.get_xdata()) == 40]
     assert len(drawn) == 3
     assert np.array_equal(drawn[1].get_ydata(), trace.latent[:, 1])
-    assert {text.get_text(): text.xy[0] for text in lower.texts} == pytest.approx({"+10": 1.5, "+50": 1.55})
+    assert {text.get_text(): text.get_position()[0] for text in lower.texts} == pytest.approx(
+        {"+10": 1.5, "+50": 1.55}
+    )
 
 
 def test_mujoco_is_not_imported_before_the_command_chose_how_to_draw() -> None:

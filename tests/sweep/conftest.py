@@ -56,7 +56,7 @@ def make_run(base_config: DictConfig, tmp_path: Path) -> Callable[..., Run]:
 
 @pytest.fixture
 def make_plan(make_run: Callable[..., Run], tmp_path: Path) -> Callable[..., list[Run]]:
-    """Return a function that plans transfers over seeds and transfer seeds, two by two if not told otherwise."""
+    """Return a function that plans transfers: two seeds times two transfer seeds if not told otherwise."""
 
     def source(config: DictConfig) -> tuple[DictConfig, Path] | None:
         found = source_config(config, conf_dir())
