@@ -6,7 +6,7 @@ Legend: T time, B batch, O observation, Z latent, A action. A flat agent is a hi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -203,27 +203,31 @@ def perceive(observation: Tensor) -> Tensor:
     return torch.asinh(observation)
 
 
-@dataclass(frozen=True)
-class Decision:
-    """What the actor did on one step and what the replay keeps of it: `[B, A]`, `[B]`, `[B, Z]`, `[B, Z]`."""
+class Decision(NamedTuple):
+    """What an agent does in one state of each of N simulations."""
 
-    action: Tensor
-    log_prob: Tensor
-    latent: Tensor
-    noise: Tensor
+    action: Tensor  # [N, A]
+    log_prob: Tensor  # [N], log pi^L(a_t | z_t, x_t): Retrace divides one conditional by another
+    latent: Tensor  # [N, Z], z_t
+    noise: Tensor  # [N, Z], eps_t that made z_t
+    high: Gaussian  # pi^H(z_t | x_t)
 
 
 @torch.no_grad()
 def act(
-    agent: Agent, observation: Tensor, previous: Tensor, first: Tensor, generator: torch.Generator
+    agent: Agent,
+    observation: Tensor,
+    previous: Tensor,
+    first: Tensor,
+    generator: torch.Generator,
+    deterministic: bool = False,
 ) -> Decision:
-    """Sample z and a for a batch of simulations.
-
-    The likelihood is that of a given z: Retrace divides one conditional by another.
-    """
+    """Choose z and a for a batch of simulations: samples, or the means if `deterministic`."""
+    spread = 0.0 if deterministic else 1.0
     observation = perceive(observation)
-    noise = standard_normal((len(observation), agent.latent_size), generator)
-    latent = sample(agent.latent(agent.high_level(observation), previous, first), noise)
-    policy = agent.low_level(latent, observation)
-    action = sample(policy, standard_normal((len(observation), agent.action_size), generator))
-    return Decision(action, log_prob(policy, action), latent, noise)
+    noise = spread * standard_normal((len(observation), agent.latent_size), generator)
+    high = agent.latent(agent.high_level(observation), previous, first)
+    latent = sample(high, noise)
+    low = agent.low_level(latent, observation)
+    action = sample(low, spread * standard_normal((len(observation), agent.action_size), generator))
+    return Decision(action, log_prob(low, action), latent, noise, high)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from kltransfer.actor import as_float
-from kltransfer.agent import Agent, perceive
+from kltransfer.agent import Agent, act
 from kltransfer.envs.environment import Environment
 from kltransfer.envs.timestep import TimeStep
-from kltransfer.gaussian import kl, sample, standard_normal
+from kltransfer.gaussian import kl
 
 
 class Choice(NamedTuple):
@@ -24,6 +24,7 @@ class Choice(NamedTuple):
     kl_high: Tensor  # [N], KL[pi^H(z_t | x_t) || pi_0^H(z_t | z_{t-1})] in nats, 0 for a flat agent
 
 
+@torch.no_grad()
 def rollout(
     environment: Environment, agent: Agent, *, seed: int, deterministic: bool
 ) -> Iterator[tuple[TimeStep, Choice]]:
@@ -37,23 +38,11 @@ def rollout(
     """
     generator = torch.Generator().manual_seed(seed)
     step = environment.reset()
-    latent = torch.zeros(environment.num_simulations, agent.latent_size)
+    previous = torch.zeros(environment.num_simulations, agent.latent_size)
     while True:
-        choice = choose(agent, step, latent, generator, deterministic)
-        yield step, choice
-        latent = choice.latent
-        step = environment.step(choice.action.numpy())
-
-
-@torch.no_grad()
-def choose(
-    agent: Agent, step: TimeStep, previous: Tensor, generator: torch.Generator, deterministic: bool
-) -> Choice:
-    """Choose latents and actions; without `deterministic` the same ones as `agent.act`."""
-    spread = 0.0 if deterministic else 1.0
-    observation, first = perceive(torch.from_numpy(step.observation)), as_float(step.first)
-    high = agent.latent(agent.high_level(observation), previous, first)
-    latent = sample(high, spread * standard_normal((len(observation), agent.latent_size), generator))
-    low = agent.low_level(latent, observation)
-    action = sample(low, spread * standard_normal((len(observation), agent.action_size), generator))
-    return Choice(action, latent, kl(high, agent.high_level_prior(previous, first)))
+        observation, first = torch.from_numpy(step.observation), as_float(step.first)
+        decision = act(agent, observation, previous, first, generator, deterministic)
+        prior = agent.high_level_prior(previous, first)
+        yield step, Choice(decision.action, decision.latent, kl(decision.high, prior))
+        previous = decision.latent
+        step = environment.step(decision.action.numpy())

@@ -16,7 +16,7 @@ Ids = NDArray[np.intp]
 
 TARGET_RGBA = (0.55, 0.6, 0.75, 0.35)
 BOX_RGBA = (0.75, 0.6, 0.4, 1.0)
-GOAL_RGBA = ((0.15, 0.75, 0.3, 1.0), (0.2, 0.45, 0.95, 1.0))  # of the first and the second predicate
+GOAL_RGBA = ((0.9, 0.25, 0.6, 1.0), (0.2, 0.45, 0.95, 1.0))  # of the first and the second predicate
 _WALL_RGBA = (0.45, 0.48, 0.53, 1.0)
 _FIELD_OF_VIEW = 45.0  # degrees
 
