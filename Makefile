@@ -26,16 +26,16 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: install ## install, then train a Ball until it reaches its targets: about five minutes
-	$(BIN)/kltransfer body=ball task=go_to_target
+	$(BIN)/kltransfer body=ball task=go_to_target label=demo learner_steps=5_000_000
 
 test: install ## install, then run all tests
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 check: install ## lint, types, and the fast tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow"
 
 bench: install ## print the benchmarks' tables
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done

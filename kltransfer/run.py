@@ -60,7 +60,7 @@ def train(run: RunFolder, stop: StopRequest) -> None:
     agent = make_agent(config, environment.layout, environment.action_size, agent_seed)
     if source is not None:
         check_source(source, config, layout)
-        print(show(transfer(agent, config, source)))
+        print(show(transfer(agent, config, source), source.path), flush=True)
     trainer = make_trainer(
         config, environment, agent.to(choose_device(config.device)), actor_seed, learner_seed
     )
@@ -70,7 +70,7 @@ def train(run: RunFolder, stop: StopRequest) -> None:
         config.learner_steps,
         (*COLUMNS, *EXTRA_COLUMNS),
         mirrors(config, folder),
-        folder.name,
+        title(config),
     )
     checkpoint = Checkpoint(folder, config, layout, trainer, log)
     try:
@@ -88,6 +88,14 @@ def train(run: RunFolder, stop: StopRequest) -> None:
         log.draw_curve(folder / "curve.png")
     finally:
         log.close()
+
+
+def title(config: DictConfig) -> str:
+    """Return what progress lines call the run."""
+    words = [config.body.name, config.task.name, config.agent.name, f"seed={config.seed}"]
+    if config.transfer_mode.name != "none":
+        words.append(f"transfer_seed={config.transfer_seed}")
+    return " ".join(words)
 
 
 def obtain_source(run: RunFolder) -> Pretrained | None:

@@ -105,8 +105,7 @@ def transfer(agent: Agent, config: DictConfig, source: Pretrained) -> list[Assig
         if state != "new":
             load_strictly(module, source.module(origin), f"{origin} of {source.path}")
         module.requires_grad_(state != "frozen")
-        came_from = "-" if state == "new" else f"{origin} of {source.path}"
-        table.append(Assignment(name, came_from, state, count(module)))
+        table.append(Assignment(name, "-" if state == "new" else f"its {origin}", state, count(module)))
     return [*table, Assignment("critic", "-", "new", count(agent.critic))]
 
 
@@ -128,10 +127,9 @@ def count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def show(table: list[Assignment]) -> str:
-    """Return the table as text."""
+def show(table: list[Assignment], source: Path) -> str:
+    """Return the table as text, below a line that names the source."""
     rows: list[tuple[Any, ...]] = [("module", "source", "state", "parameters"), *table]
     widths = [max(len(str(row[i])) for row in rows) for i in range(4)]
-    return "\n".join(
-        "  ".join(str(x).ljust(w) for x, w in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    lines = ["  ".join(str(x).ljust(w) for x, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([f"transfer from {source}", *lines])
