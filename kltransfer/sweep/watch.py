@@ -13,6 +13,7 @@ from kltransfer.sweep.state import Planned, State
 from kltransfer.sweep.status import table
 
 _LOG_LINES = 15
+_IN_LINE = (State.QUEUED, State.WAITING)
 _UNWELL = (State.FAILED, State.LOST, State.NOT_RUN, State.INTERRUPTED)
 
 
@@ -29,8 +30,16 @@ class Watch:
         self._states = dict(before)
 
     def update(self, now: Mapping[Path, State]) -> None:
-        """Print the runs whose state is another than at the last call."""
-        changed = [folder for folder, state in now.items() if self._states.get(folder) != state]
+        """Print the runs whose state is another than at the last call.
+
+        To queue up is no news, but to be back in the queue is.
+        """
+        changed = [
+            folder
+            for folder, state in now.items()
+            if self._states.get(folder) != state
+            and (state not in _IN_LINE or self._states.get(folder) == State.RUNNING)
+        ]
         self._states.update(now)
         for folder in changed:
             self.say(f"{now[folder]}: {name(folder, self._root)}")
