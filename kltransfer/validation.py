@@ -114,10 +114,10 @@ def _check_networks(config: DictConfig) -> None:
         _require(all(units >= 1 for units in _get(config, key)), config, key, "a layer needs 1 unit or more")
     for key in ("agent.high_level", "agent.low_level"):
         network = _get(config, key)
-        if not network.min_std <= network.initial_std <= network.max_std < math.inf:
+        if not network.min_std < network.initial_std < network.max_std < math.inf:
             raise ConfigError(
-                f"{key} starts with a standard deviation of {network.initial_std} outside its bounds "
-                f"[{network.min_std}, {network.max_std}]: set {key}.initial_std= between them."
+                f"{key} starts with a standard deviation of {network.initial_std}, not between its bounds "
+                f"{network.min_std} and {network.max_std}: set {key}.initial_std= between them."
             )
     for key in ("agent.high_level.sees", "agent.low_level.sees", "agent.default_policy_sees"):
         groups = _get(config, key)
