@@ -104,8 +104,7 @@ class ClipInward(torch.autograd.Function):
     """Clip actions to [-1, 1]; outside, let only gradients through that lead back in.
 
     A plain clip gives no gradient outside, and a squashed mean gives ever less of it towards the bounds:
-        either way a
-    policy that once went to full throttle in all states never came back.
+    either way a policy that once went to full throttle in all states never came back.
     """
 
     @staticmethod

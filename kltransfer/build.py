@@ -1,4 +1,4 @@
-"""From a run config to the objects of a run: the only place below the command line that reads the config."""
+"""From a run config to the objects of a run, which see their own arguments and no config."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from kltransfer.actor import Actor
 from kltransfer.agent import Agent, PolicyOptions
+from kltransfer.config import ConfigError
 from kltransfer.envs.batch import BatchEnvironment
 from kltransfer.envs.environment import Environment
 from kltransfer.envs.scene import Arena
@@ -116,10 +117,13 @@ def make_trainer(
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of the learner; `auto` takes a GPU when there is one."""
+    """Return the device of the learner; `auto` takes a GPU when there is one. Raises `ConfigError`."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device={name} is not there: set device=auto or cpu.")
+    return device
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -133,11 +133,15 @@ class Learner:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned."""
+        """Go on from what `state` returned: bit for bit, but for other noise on another kind of device."""
         self.target.load_state_dict(state["target"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
-        self.noise_generator.set_state(state["noise_generator"])
+        noise = state["noise_generator"]
+        if noise.shape == self.noise_generator.get_state().shape:
+            self.noise_generator.set_state(noise)
+        else:  # saved on another kind of device, whose generator cannot go on here
+            self.noise_generator.manual_seed(self.noise_generator.initial_seed() + state["updates"])
         self.updates = state["updates"]
         self.sums, self.summed = dict(state["sums"]), state["summed"]
 

@@ -1,8 +1,7 @@
 """Algorithm 1: what one update computes from a window of experience.
 
-Legend: K transitions and K + 1 steps in a window, B windows, M action samples, O observation, Z latent, A
-    action.
-Tensors are time-major.
+Legend: K transitions and K + 1 steps in a window, B windows, M action samples, O observation, Z latent,
+A action. Tensors are time-major.
 """
 
 from typing import NamedTuple

@@ -50,8 +50,9 @@ class Mirror(Protocol):
 class MetricsLog:
     """Append rows to a CSV file, show progress, and pass rows on to mirrors.
 
-    `columns` is fixed for the life of the file: COLUMNS and what a run adds. A new log starts the file
-    afresh; `restore` brings back the rows of a checkpoint. `clock` returns seconds.
+    `columns` is fixed for the life of the file: COLUMNS and what a run adds. The first row starts the file
+    afresh (not before: a checkpoint that turns out to be damaged must not cost the record); `load_state_dict`
+    brings back the rows of a checkpoint. `clock` returns seconds.
     """
 
     def __init__(
@@ -75,7 +76,8 @@ class MetricsLog:
         self._clock = clock
         self._started = clock()
         self._progress: Progress | None = None
-        self._rewrite()
+        if not path.exists():
+            self._rewrite()
 
     @property
     def wall_seconds(self) -> float:
@@ -101,6 +103,8 @@ class MetricsLog:
             raise ValueError(f"{self.path.name} has no column {', '.join(sorted(unknown))}")
         given = {column: _plain(value) for column, value in row.items()}
         complete = dict.fromkeys(self.columns, math.nan) | given | self._times(given)
+        if not self.rows:
+            self._rewrite()
         with open(self.path, "a", newline="", encoding="utf-8") as file:
             file.write(_to_csv([complete[column] for column in self.columns]))
         self.rows.append(complete)

@@ -57,10 +57,9 @@ class Replay:
 
     def add(self, rows: Tensor) -> None:
         """Append the next `[T, N, W]` steps, forgetting the oldest."""
-        rows = rows[-self.capacity :]
-        slots = torch.arange(self.added, self.added + len(rows)) % self.capacity
-        self.ring[slots] = rows
         self.added += len(rows)
+        kept = rows[-self.capacity :]
+        self.ring[torch.arange(self.added - len(kept), self.added) % self.capacity] = kept
 
     def sample(self, batch_size: int, length: int, generator: torch.Generator) -> Window:
         """Draw `[length, batch_size]` windows, uniformly over all that lie in the ring.

@@ -47,9 +47,8 @@ def execute(config: DictConfig, folder: Path, wait: bool = False) -> None:
 
 def train(run: RunFolder, stop: StopRequest) -> None:
     """Train in an open run folder."""
-    torch.set_num_threads(
-        1
-    )  # actor and learner are a thread each; more would make sums depend on the machine
+    # Actor and learner are a thread each; more would make sums depend on the machine.
+    torch.set_num_threads(1)
     config, folder = run.config, run.path
     source = obtain_source(run)
     record_start(folder / "provenance.json", config.seed, threads=1)
@@ -132,8 +131,8 @@ class Checkpoint:
     """The checkpoint of a run.
 
     While the run goes on it holds everything: networks, optimiser, generators, simulations, counters,
-        metrics, and the
-    list of replay segments in `replay/`. Once the run is finished only the agent is left.
+    metrics, and the list of replay segments in `replay/`. Once the run is finished the agent and the
+    metrics are left.
     """
 
     def __init__(
@@ -153,7 +152,7 @@ class Checkpoint:
             replay = self.trainer.replay.save(self.replay)
             training = {"trainer": self.trainer.state(), "replay": replay, "log": self.log.state_dict()}
             save(self.file, {**self.agent(), "training": training})
-        except CheckpointNotSaved as error:
+        except (CheckpointNotSaved, OSError) as error:
             self.log.progress.say(f"warning: {error}")
         else:
             self.trainer.replay.prune(self.replay)
@@ -164,14 +163,17 @@ class Checkpoint:
             return False
         state = load(self.file)
         self.trainer.learner.agent.load_state_dict(state["agent"])
-        if state["training"] is None:
-            return False
+        if state["training"] is None:  # it was killed after its end, before it could be called finished
+            self.trainer.learner.updates = state["updates"]
+            self.log.load_state_dict(state["log"])
+            return True
         self.trainer.replay.restore(self.replay, state["training"]["replay"])
         self.trainer.set_state(state["training"]["trainer"])
         self.log.load_state_dict(state["training"]["log"])
         return True
 
     def finish(self) -> None:
-        """Leave the agent alone in the checkpoint."""
-        save(self.file, {**self.agent(), "training": None})
+        """Leave what later readers need in the checkpoint: the agent, and the metrics."""
+        left = {"training": None, "updates": self.trainer.learner.updates, "log": self.log.state_dict()}
+        save(self.file, {**self.agent(), **left})
         shutil.rmtree(self.replay, ignore_errors=True)

@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from kltransfer.config import ConfigError
 from kltransfer.envs.scene import Arena
 from kltransfer.envs.tasks import Task
+from kltransfer.envs.timestep import GROUPS
 
 FLAT_AGENTS = ("svg0", "distral")
-OBSERVATION_GROUPS = ("proprioception", "boxes", "task")
 MODULE_STATES = ("new", "initialised", "frozen")
 
 WORDS = {
@@ -121,8 +121,8 @@ def _check_networks(config: DictConfig) -> None:
             )
     for key in ("agent.high_level.sees", "agent.low_level.sees", "agent.default_policy_sees"):
         groups = _get(config, key)
-        known = groups and set(groups) <= set(OBSERVATION_GROUPS) and len(set(groups)) == len(groups)
-        _require(known, config, key, f"list some of {', '.join(OBSERVATION_GROUPS)}, each once")
+        known = groups and set(groups) <= set(GROUPS) and len(set(groups)) == len(groups)
+        _require(known, config, key, f"list some of {', '.join(GROUPS)}, each once")
 
 
 def _check_agent(config: DictConfig) -> None:
@@ -203,6 +203,14 @@ def _check_replay(config: DictConfig) -> None:
         raise ConfigError(
             f"a batch of {batch} steps (algorithm.batch_size x unroll_length) is more than the "
             f"{regime.min_replay_size} that learning starts with: set regime.min_replay_size={batch} or more."
+        )
+    window = config.algorithm.unroll_length + 1
+    least = window * regime.simulations
+    if least > regime.min_replay_size:
+        raise ConfigError(
+            f"a window of {window} steps (algorithm.unroll_length + 1) of each of {regime.simulations} "
+            f"simulations is more than the {regime.min_replay_size} steps that learning starts with: "
+            f"set regime.min_replay_size={least} or more."
         )
 
 

@@ -96,3 +96,12 @@ def test_a_restored_learner_goes_on_bit_for_bit() -> None:
     ours, theirs = parameters(learner.agent), parameters(other.agent)
     assert all(torch.equal(ours[n], theirs[n]) for n in ours)
     assert learner.pop_metrics() == other.pop_metrics()
+
+
+def test_a_learner_goes_on_from_the_state_of_another_kind_of_device() -> None:
+    learner = learner_with_data("ar1")
+    learner.update()
+    state = {**learner.state(), "noise_generator": torch.zeros(16, dtype=torch.uint8)}  # as of a GPU
+    learner.set_state(state)
+    learner.update()
+    assert learner.updates == 2

@@ -70,6 +70,7 @@ def test_more_steps_than_the_ring_holds_leave_the_newest() -> None:
     replay.add(replay.pack(steps(0, 50)))
     step = draw(replay).observation[..., 0]
     assert (step.min(), step.max()) == (30, 49)
+    assert replay.added == 50
 
 
 @pytest.mark.parametrize("saves", [[5], [6, 19, 20], [8, 30, 44, 57], [10, 90]])

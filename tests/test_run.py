@@ -14,7 +14,9 @@ import pytest
 import torch
 
 from kltransfer import run as run_module
-from kltransfer.checkpoint import CheckpointNotSaved, load
+from kltransfer.build import choose_device
+from kltransfer.checkpoint import CheckpointError, CheckpointNotSaved, load
+from kltransfer.config import ConfigError
 from kltransfer.metrics import TIMES
 from kltransfer.preemption import Preempted
 from kltransfer.run import execute
@@ -89,6 +91,27 @@ def test_a_finished_run_started_again_says_so_and_does_nothing(
     assert before == {file: file.stat().st_mtime_ns for file in folder.iterdir() if file.name != "lock"}
 
 
+def test_a_run_killed_between_its_end_and_its_status_is_not_trained_again(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+
+    def killed(self: run_module.MetricsLog, path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module.MetricsLog, "draw_curve", killed)
+        with pytest.raises(KeyboardInterrupt):
+            execute(compose(*SMALL), folder)
+    metrics, before = rows(folder), weights(folder)
+    execute(compose(*SMALL), folder)
+    assert rows(folder) == metrics and len(metrics) == 4
+    after = weights(folder)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert json.loads((folder / "status.json").read_text())["state"] == "finished"
+    assert (folder / "curve.png").exists()
+
+
 def test_a_run_stopped_by_a_signal_resumes_to_the_same_result(compose: Compose, tmp_path: Path) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     execute(compose(*SMALL), whole)
@@ -126,14 +149,24 @@ def test_a_full_disk_is_reported_and_the_run_goes_on(
     assert json.loads((folder / "status.json").read_text())["state"] == "finished"
 
 
-def test_the_checkpoint_of_another_layout_is_not_resumed(compose: Compose, tmp_path: Path) -> None:
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert choose_device("cuda").type == "cuda"
+    with pytest.raises(ConfigError, match="device=cuda:1 is not there"):
+        choose_device("cuda:1")
+
+
+def test_a_torn_checkpoint_is_not_resumed_and_the_metrics_stay(compose: Compose, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     execute(compose(*SMALL, "learner_steps=1000"), folder)
     other = tmp_path / "other"
     other.mkdir()
     (other / "checkpoint.pt").write_bytes((folder / "checkpoint.pt").read_bytes()[:-100])
-    with pytest.raises(Exception, match=r"checkpoint\.pt"):
-        execute(compose(*SMALL), other)
+    (other / "config.yaml").write_bytes((folder / "config.yaml").read_bytes())
+    (other / "metrics.csv").write_bytes((folder / "metrics.csv").read_bytes())
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt is truncated or torn"):
+        execute(compose(*SMALL, "learner_steps=1000"), other)
+    assert rows(other) == rows(folder) and len(rows(other)) == 1
 
 
 def test_body_transfer_trains_its_source_once_and_keeps_the_high_level(

@@ -55,6 +55,7 @@ BAD = {
     "agent.low_level.sees=[boxes,boxes]": "each once",
     "regime.min_replay_size=2000000": "never reached",
     "algorithm.batch_size=100000": r"regime\.min_replay_size=\d+ or more",
+    "regime.simulations=1000": r"a window of 11 steps .* set regime\.min_replay_size=11000 or more",
     "device=tpu": "auto, cpu or cuda",
     "label=a/b": "label=a/b",
     "label=..": "label=..",

@@ -23,7 +23,9 @@ _FIELD_OF_VIEW = 45.0  # degrees
 
 @dataclass
 class Arena:
-    """Give the room its measures; documented option by option in conf/scale. Defaults: the authors' release.
+    """Give the room its measures; documented option by option in conf/config.yaml.
+
+    The defaults are those of the authors' release.
 
     The room is a square of cells: one ring of walls, inside it one ring that starts empty, inside
     that `room_cells(task)` squared cells that each hold the body or one object at the start.

@@ -35,17 +35,21 @@ class SingleEnvironment(dm_env.Environment):
         """Build the scene; raise ValueError for an unknown body."""
         self._batch = BatchEnvironment(body, task, arena, num_simulations=1, seed=seed)
         self._physics: Physics | None = None
+        self._reset_next_step = False  # after a failure; after a last step the batch knows by itself
 
     def reset(self) -> dm_env.TimeStep:
         """Start a new episode."""
+        self._reset_next_step = False
         return self._convert(self._batch.reset())
 
     def step(self, action: Array) -> dm_env.TimeStep:
         """Advance by one control step, or start a new episode after a last step or at the very first."""
+        if self._reset_next_step:
+            return self.reset()
         bad = self._batch.bad_simulations
         timestep = self._batch.step(np.asarray(action)[None])
         if self._batch.bad_simulations > bad:
-            self._batch.reset()
+            self._reset_next_step = True
             raise PhysicsError("the simulation diverged: its episode has been aborted")
         return self._convert(timestep)
 

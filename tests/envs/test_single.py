@@ -42,6 +42,15 @@ def test_a_diverging_simulation_raises_and_can_be_reset() -> None:
     assert env.step(np.zeros(2, np.float32)).mid()
 
 
+def test_the_step_after_a_diverging_one_starts_a_new_episode() -> None:
+    env = load("ball", "go_to_target", seed=0)
+    env.reset()
+    with pytest.raises(PhysicsError):
+        env.step(np.full(2, np.nan, np.float32))
+    assert env.step(np.zeros(2, np.float32)).first()
+    assert env.step(np.zeros(2, np.float32)).mid()
+
+
 def test_the_viewers_physics_follows_the_simulation() -> None:
     env = load("ball", "go_to_target", seed=0)
     env.reset()
