@@ -120,6 +120,7 @@ class Wandb:
     mode: str = "disabled"
     project: str = "kltransfer"
     entity: str | None = None
+    video: bool = False
 
 
 @dataclass

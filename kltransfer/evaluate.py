@@ -168,3 +168,7 @@ def _natural(word: str) -> int:
 def _fail(error: Exception) -> int:
     print(f"kltransfer-eval: {error}", file=sys.stderr)
     return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

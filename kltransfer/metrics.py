@@ -76,6 +76,7 @@ class MetricsLog:
         self._clock = clock
         self._started = clock()
         self._progress: Progress | None = None
+        self._behind = True  # whether the file lacks rows, or holds those of a run that is not resumed
         if not path.exists():
             self._rewrite()
 
@@ -103,11 +104,8 @@ class MetricsLog:
             raise ValueError(f"{self.path.name} has no column {', '.join(sorted(unknown))}")
         given = {column: _plain(value) for column, value in row.items()}
         complete = dict.fromkeys(self.columns, math.nan) | given | self._times(given)
-        if not self.rows:
-            self._rewrite()
-        with open(self.path, "a", newline="", encoding="utf-8") as file:
-            file.write(_to_csv([complete[column] for column in self.columns]))
         self.rows.append(complete)
+        self._write()
         for mirror in self._mirrors:
             mirror.log(dict(complete))
         self.progress.report(complete)
@@ -131,6 +129,7 @@ class MetricsLog:
         self.rows = [dict(zip(self.columns, values, strict=True)) for values in state["rows"]]
         self._started = self._clock() - state["wall_seconds"]
         self._rewrite()
+        self._behind = False
 
     def draw_curve(self, path: Path) -> None:
         """Draw the rows so far into the PNG `path`."""
@@ -153,6 +152,19 @@ class MetricsLog:
             "learner_steps_per_second": round((row["learner_steps"] - last["learner_steps"]) / seconds, 1),
             "env_steps_per_second": round((row["env_steps"] - last["env_steps"]) / seconds, 1),
         }
+
+    def _write(self) -> None:
+        """Append the last row to the file; write all of them where that failed before."""
+        try:
+            if self._behind:
+                self._rewrite()
+            else:
+                self._behind = True
+                with open(self.path, "a", newline="", encoding="utf-8") as file:
+                    file.write(_to_csv([self.rows[-1][column] for column in self.columns]))
+            self._behind = False
+        except OSError as error:
+            self.progress.say(f"warning: {self.path} could not be written, later rows try again: {error}")
 
     def _rewrite(self) -> None:
         lines = [_to_csv(self.columns), *(_to_csv([row[c] for c in self.columns]) for row in self.rows)]

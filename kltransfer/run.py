@@ -1,6 +1,9 @@
 """One run from start to end: build, pretrain or load, train, finish."""
 
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from kltransfer.config import conf_dir
 from kltransfer.metrics import COLUMNS, MetricsLog, Mirror
 from kltransfer.preemption import Preempted, StopRequest
 from kltransfer.provenance import record_start
-from kltransfer.run_folder import RunFolder, outputs_root, pretrained_path
+from kltransfer.run_folder import FAILED, RunFolder, RunFolderError, outputs_root, pretrained_path
 from kltransfer.source import source_config
 from kltransfer.train import Row, Trainer
 from kltransfer.transfer import Pretrained, check_source, read_pretrained, show, transfer
@@ -34,10 +37,21 @@ def execute(config: DictConfig, folder: Path, wait: bool = False) -> None:
         Preempted: a signal asked to stop; everything is saved, and the same call goes on.
     """
     with StopRequest() as stop:
+        waited = False
+
+        def patience() -> None:
+            nonlocal waited
+            waited = True
+            if stop.requested is not None:
+                raise Preempted(f"{stop.requested} while waiting for {folder}")
+
         try:
-            with RunFolder(folder, config, wait) as run:
+            with RunFolder(folder, config, patience if wait else None) as run:
                 if run.finished:
-                    print(f"{folder} is finished")
+                    print(f"{folder} is finished", flush=True)
+                elif waited and run.found == FAILED:
+                    # Once is enough: everybody who waited would fail in the same way, one after the other.
+                    raise RunFolderError(f"{folder} failed while this run waited for it.")
                 else:
                     train(run, stop)
         except Preempted:
@@ -79,12 +93,18 @@ def train(run: RunFolder, stop: StopRequest) -> None:
         def take(row: Row) -> None:
             complete = log.log(row)
             shown = ("learner_steps", "episode_return", "success_rate", "learner_steps_per_second")
-            run.update(**{name: complete[name] for name in shown})
+            try:
+                run.update(**{name: complete[name] for name in shown})
+            except OSError as error:
+                log.progress.say(f"warning: status.json could not be written: {error}")
 
         if not trainer.run(take, checkpoint.save, lambda: stop.requested is not None):
-            raise Preempted(f"{stop.requested} at {trainer.learner.steps} learner steps")
+            saved = "saved" if checkpoint.saved else "could not be saved, the last checkpoint holds"
+            raise Preempted(f"{stop.requested} at {trainer.learner.steps} learner steps, {saved}")
         checkpoint.finish()
         log.draw_curve(folder / "curve.png")
+        if config.logger.name == "wandb" and config.wandb.video:
+            film(folder, log)
     finally:
         log.close()
 
@@ -127,6 +147,19 @@ def mirrors(config: DictConfig, folder: Path) -> list[Mirror]:
     return [WandbLog(config, folder)]
 
 
+def film(folder: Path, log: MetricsLog) -> None:
+    """Film the trained agent into the run folder, where the mirror finds it.
+
+    In a process of its own: this one has told MuJoCo not to draw.
+    """
+    words = [str(folder), "--episodes", "0", "--video", str(folder / "video.mp4"), "--force"]
+    environment = {name: value for name, value in os.environ.items() if name != "MUJOCO_GL"}
+    command = [sys.executable, "-m", "kltransfer.evaluate", *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        log.progress.say(f"warning: no video: {done.stderr.strip()}")
+
+
 class Checkpoint:
     """The checkpoint of a run.
 
@@ -140,6 +173,7 @@ class Checkpoint:
     ) -> None:
         self.file, self.replay = folder / "checkpoint.pt", folder / "replay"
         self.trainer, self.log = trainer, log
+        self.saved = False  # whether the last save went well
         self.identity = {"config": OmegaConf.to_container(config), "layout": layout}
 
     def agent(self) -> dict[str, Any]:
@@ -148,6 +182,7 @@ class Checkpoint:
 
     def save(self) -> None:
         """Save everything; a full disk is reported, and the last good checkpoint stays."""
+        self.saved = False
         try:
             replay = self.trainer.replay.save(self.replay)
             training = {"trainer": self.trainer.state(), "replay": replay, "log": self.log.state_dict()}
@@ -155,6 +190,7 @@ class Checkpoint:
         except (CheckpointNotSaved, OSError) as error:
             self.log.progress.say(f"warning: {error}")
         else:
+            self.saved = True
             self.trainer.replay.prune(self.replay)
 
     def restore(self) -> bool:

@@ -28,6 +28,7 @@ from kltransfer.source import GROUPS
 USUAL_REGIME = "replay"
 USUAL_SCALE = "laptop"
 
+POLL_SECONDS = 0.2  # between two attempts at a lock that is waited for
 RUNNING, FINISHED, FAILED, PREEMPTED = "running", "finished", "failed", "preempted"
 
 
@@ -94,12 +95,13 @@ class RunFolder:
         self,
         path: Path,
         config: DictConfig,
-        wait: bool = False,
+        patience: Callable[[], None] | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
         """Lock `path`, creating it if need be, and freeze `config` in it or find it frozen there.
 
-        With `wait`, blocks while another process holds the folder. `say` takes the lines that report
+        With `patience`, waits while another process holds the folder, and calls it again and again: it ends
+        the waiting by raising. `say` takes the lines that report
         edits to YAML made since the first start. Raises `RunFolderError` for a folder that belongs to
         another run, to something else, or to a process that is alive.
         """
@@ -107,12 +109,13 @@ class RunFolder:
         _refuse_foreign(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = _acquire(path / "lock", wait)
+            self._lock = _acquire(path / "lock", patience)
         except OSError as error:
             raise RunFolderError(f"{path} cannot be used: {error.strerror or error}.") from error
         try:
             self.config = self._freeze(config, say)
             self.status = read_status(path) or {}
+            self.found = self.status.get("state")  # how the run stood before it was opened
         except BaseException:
             self.close()
             raise
@@ -221,24 +224,35 @@ def read_status(path: Path) -> dict[str, Any] | None:
     return status if isinstance(status, dict) else None
 
 
-def _acquire(file: Path, wait: bool) -> int:
+def _acquire(file: Path, patience: Callable[[], None] | None) -> int:
     """Lock `file` and return its descriptor."""
-    # lockf, not flock: it works between the nodes of a cluster that share a network file system.
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except (BlockingIOError, PermissionError) as error:
-        owner = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
-        os.close(descriptor)
-        raise RunFolderError(
-            f"{file.parent} is in use by {owner}: wait for it, or choose another folder with label=."
-        ) from error
+        while not _try_lock(descriptor):
+            if patience is None:
+                owner = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
+                raise RunFolderError(
+                    f"{file.parent} is in use by {owner}: wait for it, or choose another folder with label=."
+                )
+            # Asking again, not waiting in the call: a signal to stop must end the waiting.
+            patience()
+            time.sleep(POLL_SECONDS)
     except BaseException:
         os.close(descriptor)
         raise
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
     return descriptor
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Return whether the lock could be had."""
+    try:
+        # lockf, not flock: it works between the nodes of a cluster that share a network file system.
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
 
 
 def _refuse_foreign(path: Path) -> None:

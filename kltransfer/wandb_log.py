@@ -13,7 +13,7 @@ import math
 import secrets
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -40,7 +40,6 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class _End:
     state: str
-    videos: tuple[Path, ...]
 
 
 class WandbLog:
@@ -73,8 +72,8 @@ class WandbLog:
             self._last_step = row.get(STEPS, self._last_step)
             self._rows.put({key: value for key, value in row.items() if not math.isnan(value)})
 
-    def finish(self, state: str = "", videos: Sequence[Path] = ()) -> None:
-        """Attach the learning curve and the given videos, and close the W&B run; later calls do nothing.
+    def finish(self, state: str = "") -> None:
+        """Attach the learning curve and the folder's videos, and close the W&B run; later calls do nothing.
 
         `state` is that of status.json; without one it follows from the exception in flight, and a run that
         stops short of its budget counts as preempted. Waits some FINISH_SECONDS for uploads; what is not
@@ -83,7 +82,7 @@ class WandbLog:
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        self._rows.put(_End(state or self._state(), tuple(videos)))
+        self._rows.put(_End(state or self._state()))
         thread.join(1.5 * FINISH_SECONDS)  # wandb gives up first
         if thread.is_alive():
             _log.warning(
@@ -167,9 +166,8 @@ class WandbLog:
         curve = self._folder / "curve.png"
         if curve.exists():
             run.log({"curve": wandb.Image(str(curve))})
-        for video in end.videos:
-            kind: Any = video.suffix.lstrip(".")
-            run.log({f"video/{video.stem}": wandb.Video(str(video), format=kind)})
+        for video in sorted(self._folder.glob("*.mp4")):
+            run.log({f"video/{video.stem}": wandb.Video(str(video), format="mp4")})
         run.summary["state"] = end.state
         if end.state == "preempted":
             run.mark_preempting()

@@ -215,3 +215,18 @@ def test_the_curve_is_drawn_from_any_number_of_rows(file: Path, tmp_path: Path, 
     log.draw_curve(tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_a_row_that_could_not_be_written_is_there_once_there_is_room(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = MetricsLog(file, 100)
+    log.log({"learner_steps": 1, "env_steps": 1})
+    file.rename(file.with_name("elsewhere.csv"))
+    file.mkdir()  # nothing can be written to a folder
+    log.log({"learner_steps": 2, "env_steps": 2})
+    captured = capsys.readouterr()
+    assert "could not be written" in captured.out + captured.err
+    file.rmdir()
+    log.log({"learner_steps": 3, "env_steps": 3})
+    assert [line.split(",")[0] for line in file.read_text().splitlines()] == ["learner_steps", "1", "2", "3"]

@@ -14,12 +14,15 @@ import pytest
 import torch
 
 from kltransfer import run as run_module
+from kltransfer import run_folder
 from kltransfer.build import choose_device
 from kltransfer.checkpoint import CheckpointError, CheckpointNotSaved, load
 from kltransfer.config import ConfigError
 from kltransfer.metrics import TIMES
+from kltransfer.opengl import draws
 from kltransfer.preemption import Preempted
 from kltransfer.run import execute
+from kltransfer.run_folder import RunFolder, RunFolderError
 from tests.conftest import Compose
 
 SMALL = [
@@ -196,6 +199,23 @@ def test_a_transfer_from_the_checkpoint_of_another_body_is_refused(compose: Comp
         execute(config, outputs / "target")
 
 
+def test_who_waited_for_a_pretraining_that_failed_does_not_repeat_the_failure(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, folder = compose(*SMALL), tmp_path / "source"
+    with pytest.raises(ZeroDivisionError), RunFolder(folder, config):
+        raise ZeroDivisionError
+    open_at_once = run_folder._try_lock
+    attempts = iter([False, True])
+    monkeypatch.setattr(run_folder, "_try_lock", lambda fd: next(attempts) and open_at_once(fd))
+    with pytest.raises(RunFolderError, match="failed while this run waited"):
+        execute(config, folder, wait=True)
+    assert not (folder / "metrics.csv").exists()
+    monkeypatch.setattr(run_folder, "_try_lock", open_at_once)
+    execute(config, folder, wait=True)  # who asks anew tries anew
+    assert (folder / "checkpoint.pt").exists()
+
+
 @pytest.mark.slow
 def test_ten_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
     words = ["learner_steps=30000", "checkpoint_every=1000"]
@@ -245,3 +265,13 @@ def test_transfers_started_at_the_same_moment_share_their_pretrainings(outputs: 
     sources = list(outputs.glob("pretrained/*/*/seed=*/provenance.json"))
     assert len(sources) == 2
     assert all(len(json.loads(file.read_text())) == 1 for file in sources)
+
+
+@pytest.mark.slow
+def test_the_trained_agent_is_filmed_for_wandb_where_asked(compose: Compose, tmp_path: Path) -> None:
+    if not any(map(draws, ("egl", "osmesa"))):
+        pytest.skip("neither EGL nor OSMesa works here")
+    words = ["logger=wandb", "wandb.mode=offline", "wandb.video=true", "arena.time_limit=1.0"]
+    execute(compose(*SMALL, *words), tmp_path / "run")
+    assert (tmp_path / "run" / "video.mp4").stat().st_size > 1000
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/files/media/videos/video/*.mp4"))

@@ -117,7 +117,7 @@ def test_pretrained_folders_are_found_by_content_and_shared_by_what_does_not_mat
     path = pretrained_path(compose())
     assert path.parts[0] == "pretrained"
     assert path == pretrained_path(compose("log_every=5", "device=cpu", "experiment=none"))
-    assert path != pretrained_path(compose("algorithm.kl_cost=0.01"))
+    assert path != pretrained_path(compose("algorithm.kl_cost=0.5"))
     other_seed = pretrained_path(compose("seed=1"))
     assert other_seed.parent == path.parent
     assert other_seed.name == "seed=1"
@@ -240,7 +240,7 @@ def test_kill_9_frees_the_folder(folder: Path, config: DictConfig, holder: subpr
 def test_waiting_ends_when_the_owner_is_done_and_sees_what_it_left(
     folder: Path, config: DictConfig, holder: subprocess.Popen[str]
 ) -> None:
-    script = HOLD.replace("sys.argv[2]))", "sys.argv[2]), wait=True)").replace(
+    script = HOLD.replace("sys.argv[2]))", "sys.argv[2]), patience=lambda: None)").replace(
         "held", "{run_folder.finished}"
     )
     waiting = subprocess.Popen(
@@ -258,6 +258,22 @@ def test_waiting_ends_when_the_owner_is_done_and_sees_what_it_left(
     assert holder.stdout.readline() == "released\n"
     output, _ = waiting.communicate(timeout=30)
     assert output.startswith("True\n")
+
+
+def test_waiting_ends_when_patience_does(
+    folder: Path, config: DictConfig, holder: subprocess.Popen[str]
+) -> None:
+    attempts = 0
+
+    def patience() -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 3:
+            raise Preempted("SIGTERM")
+
+    with pytest.raises(Preempted):
+        RunFolder(folder, config, patience)
+    assert holder.poll() is None
 
 
 # --- the status

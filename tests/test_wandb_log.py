@@ -84,11 +84,11 @@ def directories(folder: Path) -> list[Path]:
 def test_what_is_mirrored_offline_can_be_read_back(tmp_path: Path) -> None:
     folder = write_run(tmp_path, settings("offline"), [1], [1.0])
     Image.new("RGB", (4, 4)).save(folder / "curve.png")
-    (tmp_path / "walk.mp4").write_bytes(b"a video")
+    (folder / "walk.mp4").write_bytes(b"a video")
     log = WandbLog(OmegaConf.create(settings("offline")), folder)
     for row in ROWS:
         log.log(row)
-    log.finish("finished", videos=[tmp_path / "walk.mp4"])
+    log.finish("finished")
     (directory,) = directories(folder)
     records = inspect(directory)
     (run,) = records["run"]
@@ -283,7 +283,12 @@ def test_wandb_options_exist_with_either_logger(logger: str) -> None:
     with initialize_config_dir(str(kltransfer.config.conf_dir()), version_base="1.3"):
         composed = compose("config", [f"logger={logger}", "wandb.mode=offline"])
     assert composed.logger == {"name": logger}
-    assert composed.wandb == {"mode": "offline", "project": "kltransfer", "entity": None}
+    assert composed.wandb == {
+        "mode": "offline",
+        "project": "kltransfer",
+        "entity": None,
+        "video": False,
+    }
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
