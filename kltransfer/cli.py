@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 os.environ.setdefault("MUJOCO_GL", "disable")
 
 from kltransfer.config import ConfigError, conf_dir, one_line, resolved
-from kltransfer.preemption import Preempted
+from kltransfer.preemption import EXIT_STATUS, Preempted
 from kltransfer.run_folder import RunFolderError, outputs_root, run_path, settle
 from kltransfer.source import source_config
 from kltransfer.validation import validate
 
-DONE, FAILED, PREEMPTED = 0, 1, 75  # 75 is EX_TEMPFAIL: try again
+DONE, FAILED, PREEMPTED = 0, 1, EXIT_STATUS
 
 
 def main() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Sequence
 from pathlib import Path
+
+from kltransfer.atomic import write_atomically
 
 PANELS = {"episode_return": "episode return", "success_rate": "success rate"}
 
@@ -29,6 +31,6 @@ def draw_curve(path: Path, columns: dict[str, Sequence[float]], title: str = "")
     figure.axes[0].set_ylim(bottom=min(0, figure.axes[0].get_ylim()[0]))
     figure.axes[1].set_ylim(-0.02, 1.02)
     figure.suptitle(title, fontsize="medium")
-    temporary = path.with_name(f".{path.name}.tmp")
-    figure.savefig(temporary, format="png", dpi=120)
-    os.replace(temporary, path)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    write_atomically(path, picture.getbuffer())

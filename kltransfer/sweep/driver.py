@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kltransfer.config import ConfigError
+from kltransfer.preemption import EXIT_STATUS
 from kltransfer.sweep import local, plan, queue, slurm
 from kltransfer.sweep.locks import locked
 from kltransfer.sweep.plan import PRETRAINING, Run
 from kltransfer.sweep.state import LIVE, State, states
 from kltransfer.sweep.watch import Watch, summary
 
-DONE, FAILED, STOPPED = 0, 1, 75  # exit codes, as of a single run
+DONE, FAILED, STOPPED = 0, 1, EXIT_STATUS  # as of a single run
 
 
 def on_slurm(

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from kltransfer.preemption import Preempted
+from kltransfer.preemption import EXIT_STATUS, Preempted
 from kltransfer.sweep import ticket
 
 if TYPE_CHECKING:
     from submitit.core.utils import DelayedSubmission
-
-STOPPED = 75  # the exit status of a run that saved and stopped (EX_TEMPFAIL: try again later)
 
 
 class Job:
@@ -41,7 +39,7 @@ class Job:
             execute(self.config, self.folder)
         except Preempted as stop:
             # submitit takes a return value and an exception for a final result, and SystemExit for neither.
-            raise SystemExit(STOPPED) from stop
+            raise SystemExit(EXIT_STATUS) from stop
         except Exception:
             ticket.mark(self.folder, failed=True)
             raise

@@ -15,7 +15,7 @@ from kltransfer.sweep import plan
 from tests.sweep.conftest import wait_until
 from tests.sweep.slurm_cluster import Cluster
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]  # one worker: these share a cluster
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ("learner_steps=2000", "log_every=1000", "regime.min_replay_size=700", "agent.low_level.hidden=[8]")
@@ -67,7 +67,7 @@ def test_ctrl_c_leaves_the_jobs_in_the_queue_and_says_how_to_cancel_them(
         folders = outputs / "runs" / "ball-go_to_target" / "hierarchical-ar1-shared" / "seed=0"
         wait_until(lambda: (read_status(folders) or {}).get("state") == "running", seconds=60)
         os.killpg(driver.pid, signal.SIGINT)
-        printed, _ = driver.communicate(timeout=30)
+        printed, _ = driver.communicate(timeout=60)
     assert driver.returncode == 75
     cancel = next(line for line in printed.splitlines() if "scancel" in line).split()[:2]
     assert slurm.command("squeue", "--noheader", "--states=R").strip()

@@ -16,6 +16,9 @@ from kltransfer.config import conf_dir
 from kltransfer.sweep import driver, local
 from kltransfer.sweep.plan import PRETRAINING, Run
 
+# One worker: the tests of this folder time what many processes do.
+pytestmark = pytest.mark.xdist_group("sweep")
+
 PANELS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml") if path.stem != "none")
 SCRATCH = ("svg0", "distral", "isotropic", "ar1", "ar_learned")
 TASK = ("isotropic", "ar1", "ar_learned", "distral", "scratch")

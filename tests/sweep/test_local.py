@@ -20,7 +20,11 @@ from kltransfer.sweep.state import State, state, states
 from tests.sweep import standin
 from tests.sweep.conftest import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("jobs_find_the_standin")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("jobs_find_the_standin"),
+    pytest.mark.xdist_group("sweep"),  # one worker: these time what many processes do
+]
 
 OPTIONS: dict[str, Any] = {
     "parallel": 2,

@@ -13,6 +13,9 @@ from kltransfer.sweep.plan import PRETRAINING, Run
 from kltransfer.sweep.state import State
 from kltransfer.sweep.ticket import Ticket
 
+# One worker: the tests of this folder time what many processes do.
+pytestmark = pytest.mark.xdist_group("sweep")
+
 Make = Callable[..., list[Run]]
 
 

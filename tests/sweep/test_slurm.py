@@ -19,7 +19,11 @@ from tests.sweep import standin
 from tests.sweep.conftest import wait_until
 from tests.sweep.slurm_cluster import Cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("jobs_find_the_standin")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("jobs_find_the_standin"),
+    pytest.mark.xdist_group("sweep"),  # one worker: these time what many processes do
+]
 
 OPTIONS: dict[str, Any] = {
     "partition": None,

@@ -15,6 +15,9 @@ from kltransfer.sweep.queue import Queued
 from kltransfer.sweep.state import State, state, states
 from kltransfer.sweep.ticket import Ticket, mark, read
 
+# One worker: the tests of this folder time what many processes do.
+pytestmark = pytest.mark.xdist_group("sweep")
+
 HOLD = "import fcntl, sys; file = open(sys.argv[1], 'a'); fcntl.lockf(file, fcntl.LOCK_EX); print(); input()"
 
 
