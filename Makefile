@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: install ## install, then train a Ball until it reaches its targets: about five minutes
-	$(BIN)/kltransfer body=ball task=go_to_target label=demo learner_steps=5_000_000
+	$(BIN)/kltransfer body=ball task=go_to_target label=demo learner_steps=3_000_000
 
 test: install ## install, then run all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup

@@ -60,7 +60,7 @@ def _exit_code() -> int:
         if failure is not None:
             raise failure
     except Preempted as stop:
-        return _fail(f"stopped ({stop}), everything is saved; the same command resumes.", PREEMPTED)
+        return _fail(f"stopped: {stop}; the same command resumes.", PREEMPTED)
     except KeyboardInterrupt:
         return _fail("interrupted; the same command resumes from the last checkpoint.", PREEMPTED)
     except Exception as error:
