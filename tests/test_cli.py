@@ -165,7 +165,7 @@ def test_yaml_edited_after_the_start_is_reported_and_not_used(
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (Preempted("SIGUSR2"), 75, "stopped (SIGUSR2)"),
+        (Preempted("SIGUSR2"), 75, "stopped: SIGUSR2"),
         (KeyboardInterrupt(), 75, "interrupted"),
         (type("CheckpointError", (RuntimeError,), {})("c.pt is truncated."), 1, "c.pt is truncated."),
     ],
