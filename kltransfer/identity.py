@@ -61,7 +61,9 @@ def reconcile(
     settled = OmegaConf.merge(schema(), new, old)
     assert isinstance(settled, DictConfig)
     settled.transfer_mode.source = old["transfer_mode"]["source"]  # a mapping: merging would join the two
-    changed = {key: pair for key, pair in changed.items() if key != "command"}
+    # Without transfer nothing is drawn from the transfer's seed: a panel's sweep over it is the same run.
+    idle = ("command", "transfer_seed") if new["transfer_mode"]["name"] == "none" else ("command",)
+    changed = {key: pair for key, pair in changed.items() if key not in idle}
     if not keep_all:
         for key in FREE:
             settled[key] = asked[key]

@@ -260,6 +260,19 @@ def test_waiting_ends_when_the_owner_is_done_and_sees_what_it_left(
     assert output.startswith("True\n")
 
 
+def test_without_transfer_the_transfer_seed_makes_no_other_run(compose: Compose, tmp_path: Path) -> None:
+    scratch, other = compose("transfer_seed=0"), compose("transfer_seed=1")
+    with RunFolder(tmp_path / "run", scratch):
+        pass
+    with RunFolder(tmp_path / "run", other) as run_folder:
+        assert run_folder.finished
+    transfer = ["task=move_box_3", "transfer_mode=task", "transfer_mode.source.task=move_box"]
+    with RunFolder(tmp_path / "transfer", compose(*transfer, "transfer_seed=0")):
+        pass
+    with pytest.raises(RunFolderError, match="transfer_seed"):
+        RunFolder(tmp_path / "transfer", compose(*transfer, "transfer_seed=1"))
+
+
 def test_waiting_ends_when_patience_does(
     folder: Path, config: DictConfig, holder: subprocess.Popen[str]
 ) -> None:
