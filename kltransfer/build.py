@@ -1,5 +1,8 @@
 """From a run config to the objects of a run, which see their own arguments and no config."""
 
+import os
+import shutil
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -102,6 +105,7 @@ def make_trainer(
         prior_learning_rate=algorithm.prior_learning_rate,
         bfloat16=algorithm.precision == "bfloat16"
         or (algorithm.precision == "auto" and has_bfloat16(device)),
+        compiled=algorithm.compile and has_compiler(),
     )
     return Trainer(
         Actor(environment, agent, seed=actor_seed),
@@ -124,6 +128,14 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device={name} is not there: set device=auto or cpu.")
     return device
+
+
+def has_compiler() -> bool:
+    """Return True if there is the C++ compiler that torch would call; raise `ConfigError` if not."""
+    name = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    if shutil.which(name) is None:
+        raise ConfigError(f"algorithm.compile=true needs the compiler {name}: install it or set CXX.")
+    return True
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -108,6 +108,7 @@ class Algorithm:
     prior_learning_rate: float = MISSING
     target_period: int = MISSING
     precision: str = MISSING
+    compile: bool = MISSING
 
 
 @dataclass

@@ -1,6 +1,8 @@
 """The learner: one update of Algorithm 1 after another."""
 
 import copy
+import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 
 from kltransfer.agent import Agent, perceive
 from kltransfer.gaussian import standard_normal
-from kltransfer.losses import Noise, Window, algorithm1
+from kltransfer.losses import Losses, Noise, Window, algorithm1
 from kltransfer.replay import Replay
 
 
@@ -31,6 +33,7 @@ class Learner:
         policy_learning_rate, critic_learning_rate, prior_learning_rate: of Adam.
         bfloat16: whether hidden layers multiply in bfloat16; parameters, heads and losses are float32 all
             the same.
+        compiled: whether torch compiles the losses, at the first update.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Learner:
         critic_learning_rate: float,
         prior_learning_rate: float,
         bfloat16: bool,
+        compiled: bool,
     ) -> None:
         self.agent, self.replay = agent, replay
         self.target = copy.deepcopy(agent).requires_grad_(False)
@@ -62,7 +66,7 @@ class Learner:
         self.batch_size, self.unroll_length, self.action_samples = batch_size, unroll_length, action_samples
         self.stored_noise, self.target_period = stored_noise, target_period
         self.bfloat16 = bfloat16
-        self.losses = partial(
+        losses = partial(
             algorithm1,
             discount=discount,
             retrace_lambda=retrace_lambda,
@@ -70,6 +74,7 @@ class Learner:
             entropy_cost=entropy_cost,
             target_policy_values=target_policy_values,
         )
+        self.losses = compile_losses(losses) if compiled else losses
         groups = (
             (policy_learning_rate, [agent.high_level, agent.low_level]),
             (critic_learning_rate, [agent.critic]),
@@ -144,6 +149,14 @@ class Learner:
             self.noise_generator.manual_seed(self.noise_generator.initial_seed() + state["updates"])
         self.updates = state["updates"]
         self.sums, self.summed = dict(state["sums"]), state["summed"]
+
+
+def compile_losses(losses: Callable[..., Losses]) -> Callable[..., Losses]:
+    """Return the same function, to be compiled for the shapes it is first called with."""
+    # Torch warns of parts of its own while it compiles.
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.")
+    compiled: Callable[..., Losses] = torch.compile(losses, dynamic=False)
+    return compiled
 
 
 def trainable(*modules: nn.Module | None) -> list[nn.Parameter]:

@@ -1,4 +1,8 @@
-"""Multi-layer perceptrons: Gaussian heads for policies and priors, and an ensemble of critics."""
+"""Multi-layer perceptrons: Gaussian heads for policies and priors, and an ensemble of critics.
+
+Hidden layers are normalised; the first is squashed by tanh, the others pass through ELU (in place: its
+backward then needs no exponential). Both cost as much as their matrix products if written carelessly.
+"""
 
 import math
 from collections.abc import Sequence
@@ -9,11 +13,24 @@ from torch import Tensor, nn
 from kltransfer.gaussian import Gaussian
 
 
+class Tanh(nn.Module):
+    """tanh(x) as 2 sigmoid(2 x) - 1, several times as fast as torch's own on a CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Squash to [-1, 1]."""
+        return torch.sigmoid(x + x) * 2 - 1
+
+
+def activation(layer: int) -> nn.Module:
+    """Return what follows a hidden layer's normalisation."""
+    return Tanh() if layer == 0 else nn.ELU(inplace=True)
+
+
 def torso(input_size: int, hidden: Sequence[int]) -> nn.Sequential:
-    """Return the hidden layers: every one normalised, tanh after the first, ELU after the others."""
+    """Return the hidden layers."""
     layers: list[nn.Module] = []
     for i, (inputs, outputs) in enumerate(zip([input_size, *hidden], hidden, strict=False)):
-        layers += [nn.Linear(inputs, outputs), nn.LayerNorm(outputs), nn.Tanh() if i == 0 else nn.ELU()]
+        layers += [nn.Linear(inputs, outputs), nn.LayerNorm(outputs), activation(i)]
     return nn.Sequential(*layers)
 
 
@@ -104,15 +121,15 @@ class CriticNetwork(nn.Module):
         self.count = count
         self.layers = nn.ModuleList(EnsembleLayer(count, i, o) for i, o in zip(sizes, hidden, strict=False))
         self.norms = nn.ModuleList(nn.LayerNorm(o) for o in hidden)
+        self.activations = nn.ModuleList(activation(i) for i in range(len(hidden)))
         self.head = EnsembleLayer(count, hidden[-1], 1)
         nn.init.uniform_(self.head.weight, -1e-2, 1e-2)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the values of every critic."""
         x = inputs.reshape(1, -1, inputs.shape[-1]).expand(self.count, -1, -1)
-        for i, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
-            x = norm(layer(x))
-            x = torch.tanh(x) if i == 0 else nn.functional.elu(x)
+        for layer, norm, activate in zip(self.layers, self.norms, self.activations, strict=True):
+            x = activate(norm(layer(x)))
         with full_precision(x):
             values: Tensor = self.head(x.float())
         return values.reshape(self.count, *inputs.shape[:-1])

@@ -91,6 +91,7 @@ def make_learner(agent: Agent, replay: Replay, **changes: Any) -> Learner:
         "stored_noise": False,
         "target_period": 20,
         "bfloat16": False,
+        "compiled": False,
         "policy_learning_rate": 3e-3,
         "critic_learning_rate": 3e-3,
         "prior_learning_rate": 3e-3,

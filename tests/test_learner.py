@@ -84,6 +84,19 @@ def test_bfloat16_products_leave_parameters_and_losses_in_float32_and_near() -> 
     assert fast == pytest.approx(exact, rel=0.05, abs=0.02)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["ar_learned-separate", "svg0"])
+def test_compiled_losses_are_the_same_losses(kind: str) -> None:
+    eager, compiled = (learner_with_data(kind, compiled=option) for option in (False, True))
+    for _ in range(3):
+        eager.update()
+        compiled.update()
+    ours, theirs = parameters(eager.agent), parameters(compiled.agent)
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name], atol=1e-4, rtol=1e-3)
+    assert eager.pop_metrics() == pytest.approx(compiled.pop_metrics(), rel=1e-3, abs=1e-5)
+
+
 def test_a_restored_learner_goes_on_bit_for_bit() -> None:
     learner, other = learner_with_data("ar_learned"), learner_with_data("ar_learned", seed=9)
     for _ in range(3):

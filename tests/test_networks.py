@@ -1,6 +1,6 @@
 import torch
 
-from kltransfer.networks import CriticNetwork, GaussianNetwork
+from kltransfer.networks import CriticNetwork, GaussianNetwork, Tanh
 
 OPTIONS = {"hidden": [16, 16], "min_std": 0.2, "max_std": 1.0, "initial_scale": 1e-4}
 
@@ -20,6 +20,14 @@ def test_no_input_moves_a_std_out_of_its_bounds() -> None:
     torch.testing.assert_close(p.std.aminmax(), (torch.tensor(0.2), torch.tensor(1.0)), atol=0.01, rtol=0)
     assert (p.std >= 0.2).all()
     assert (p.std <= 1.0).all()
+
+
+def test_the_fast_tanh_is_tanh_and_so_is_its_gradient() -> None:
+    x = torch.linspace(-30, 30, 2001, dtype=torch.float64, requires_grad=True)
+    (ours,) = torch.autograd.grad(Tanh()(x).sum(), x)
+    (theirs,) = torch.autograd.grad(torch.tanh(x).sum(), x)
+    torch.testing.assert_close(Tanh()(x), torch.tanh(x))
+    torch.testing.assert_close(ours, theirs)
 
 
 def test_an_ensemble_of_critics_equals_its_members() -> None:

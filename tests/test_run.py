@@ -15,7 +15,7 @@ import torch
 
 from kltransfer import run as run_module
 from kltransfer import run_folder
-from kltransfer.build import choose_device
+from kltransfer.build import choose_device, has_compiler
 from kltransfer.checkpoint import CheckpointError, CheckpointNotSaved, load
 from kltransfer.config import ConfigError
 from kltransfer.metrics import TIMES
@@ -157,6 +157,14 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) 
     assert choose_device("cuda").type == "cuda"
     with pytest.raises(ConfigError, match="device=cuda:1 is not there"):
         choose_device("cuda:1")
+
+
+def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ConfigError, match="install it or set CXX"):
+        has_compiler()
+    monkeypatch.setenv("CXX", sys.executable)
+    assert has_compiler()
 
 
 def test_a_torn_checkpoint_is_not_resumed_and_the_metrics_stay(compose: Compose, tmp_path: Path) -> None:
