@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+PEERS := .venv-peers
 TORCH_INDEX ?=
 JOBS ?= 2
 PANEL ?=
@@ -37,8 +38,15 @@ check: install ## lint, types, and the fast tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow"
 
-bench: install ## print the benchmarks' tables
-	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+bench: install $(PEERS)/.installed ## run all benchmarks and print their tables: about ten minutes
+	$(BIN)/python benchmarks/all.py
+
+# What cannot be installed is left out of the tables, which say so.
+$(PEERS)/.installed: benchmarks/peers.txt
+	{ rm -rf $(PEERS) && $(PYTHON) -m venv $(PEERS) \
+	&& $(PEERS)/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -c $< torch \
+	&& $(PEERS)/bin/python -m pip install --quiet -r $< \
+	&& touch $@; } || { echo "bench: benchmarks/peers.txt could not be installed"; rm -rf $(PEERS); }
 
 results: install ## run a panel of RESULTS.md again and draw it: make results PANEL=fig3_left
 	test -n "$(PANEL)" || { echo "say which: make results PANEL=fig3_left"; exit 1; }

@@ -1,77 +1,106 @@
-"""How much of the bare simulator's speed the environment keeps.
+"""How much of the bare simulator's speed the actor keeps.
 
-    python benchmarks/actor.py [--simulations 32] [--steps 50] [--repeats 7]
+    python benchmarks/actor.py [--simulations 32] [--repeats 9]
 
-Control steps per second, one thread, random actions: the whole environment (clipping, physics,
-observations, rewards, resets) over `mujoco.batch.Batch.step` alone on the same scene with the same
-substeps. Both run in turns, timed by the processor time of their one thread, so that other load on
-the machine hits neither or both; medians over the repeats.
+Control steps per second on one thread, of three that do the same control steps from the same states:
+
+    actor        all of it: policy, physics, observations, rewards, resets, write into the replay
+    environment  without policy and replay: the actions that the actor chose, given to a second environment
+    bare         physics alone: the same actions given to `mujoco.batch.Batch.step` on the same scene, with
+                 the same substeps, and the positions and velocities at their end that observations need
+
+In turns, each repeat a round of the default job, timed by the processor time of the one thread. Rates are
+medians over the repeats, ratios medians of the repeats' ratios.
 """
 
-import argparse
 import statistics
 import time
-from collections.abc import Callable
+from dataclasses import dataclass, field
 
-import numpy as np
+from job import make_config, make_job
+from report import Report, parser, ratio, timed
 
-from kltransfer.envs import Arena, BatchEnvironment, load_task
 from kltransfer.envs.batch import STAGE
 
 BODIES = ("ball", "ant", "quadruped")
 TASKS = ("go_to_target", "move_box", "move_two_boxes")
+LEAST = {"ball": 0.75, "ant": 0.90, "quadruped": 0.90}
+
+
+@dataclass
+class Rates:
+    """Control steps/s, a value per repeat."""
+
+    actor: list[float] = field(default_factory=list)
+    environment: list[float] = field(default_factory=list)
+    bare: list[float] = field(default_factory=list)
 
 
 def main() -> None:
     """Print one row per body and task."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--simulations", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=50, help="control steps per repeat")
-    parser.add_argument("--repeats", type=int, default=7)
-    arguments = parser.parse_args()
-    print(f"{'body':<10} {'task':<16} {'environment/s':>13} {'bare/s':>8} {'ratio':>6}")
-    for body in BODIES:
-        for task in TASKS:
-            environment, bare = measure(body, task, **vars(arguments))
-            print(
-                f"{body:<10} {task:<16} {environment:>13,.0f} {bare:>8,.0f} {environment / bare:>6.2f}",
-                flush=True,
-            )
+    options = parser(__doc__)
+    options.add_argument("--simulations", type=int, default=32)
+    options.add_argument("--repeats", type=int, default=9)
+    options.add_argument("--bodies", nargs="+", default=BODIES, choices=BODIES)
+    options.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS)
+    options.add_argument("words", nargs="*", help="of the job, as in agent=svg0")
+    arguments = options.parse_args()
+    report = Report("actor", arguments)
+    columns = {"actor/s": ">9,.0f", "environment/s": ">13,.0f", "bare/s": ">9,.0f"}
+    ratios = {"actor/bare": ">10.2f", "environment/bare": ">16.2f"}
+    report.table("Control steps per second", {"body": "<10", "task": "<15", **columns, **ratios})
+    least: dict[str, float] = {}
+    for body in arguments.bodies:
+        for task in arguments.tasks:
+            words = [f"body={body}", f"task={task}", *arguments.words]
+            rates = measure(words, arguments.simulations, arguments.repeats)
+            share = ratio(rates.actor, rates.bare)
+            medians = [statistics.median(r) for r in (rates.actor, rates.environment, rates.bare)]
+            report.row(body, task, *medians, share, ratio(rates.environment, rates.bare))
+            least[body] = min(share, least.get(body, share))
+    for body, share in least.items():
+        report.target(f"actor over bare, {body}, least of its tasks", share, least=LEAST[body])
+    report.save()
 
 
-def measure(body: str, task: str, simulations: int, steps: int, repeats: int) -> tuple[float, float]:
-    """Return the median rates of the environment and of the bare simulator, control steps/s."""
-    env = BatchEnvironment(body, load_task(task), Arena(), simulations, seed=0)
-    env.reset()
-    # the same scene in a simulator of its own, started from the same states
-    bare = type(env.batch)(env.scene.model, simulations, 1)
+def measure(words: list[str], simulations: int, repeats: int) -> Rates:
+    """Return the rates of actor, environment and bare simulator in the job of these words."""
+    config = make_config(*words)
+    job, other = make_job(config, simulations), make_job(config, simulations)
+    actor, replay, round_steps = job.actor, job.replay, config.regime.round_steps
+    live, environment = actor.environment, other.actor.environment
+    # a simulator of its own, from which nothing is read
+    scene = live.scene
+    bare = type(live.batch)(scene.model, simulations, 1)
     ctrl = bare.bind("ctrl")
-    rng = np.random.default_rng(0)
+    low, high = scene.model.actuator_ctrlrange.T
 
-    def whole(actions: np.ndarray) -> None:
-        for action in actions:
-            env.step(action)
+    rates = Rates()
+    for repeat in range(-1, repeats):  # the first calls, which allocate, do not count
+        before = live.state()
+        start = time.thread_time()
+        window = actor.collect(round_steps)
+        replay.add(replay.pack(window))
+        seconds = [time.thread_time() - start]
 
-    def physics(actions: np.ndarray) -> None:
-        for action in actions:
-            ctrl[:] = action
-            bare.step(nstep=env.arena.substeps, stage=STAGE)
+        actions = window.action.numpy()
+        environment.set_state(before)
+        seconds.append(
+            timed(lambda actions=actions: [environment.step(a) for a in actions], clock=time.thread_time)
+        )
 
-    rates: list[tuple[float, float]] = []
-    for _ in range(repeats):
-        actions = rng.uniform(-1, 1, (steps, simulations, env.action_size))
-        bare.state[:] = env.batch.state
-        count = steps * simulations
-        rates.append((count / _seconds(whole, actions), count / _seconds(physics, actions)))
-    return statistics.median(rate for rate, _ in rates), statistics.median(rate for _, rate in rates)
-
-
-def _seconds(work: Callable[[np.ndarray], None], actions: np.ndarray) -> float:
-    start = time.thread_time()
-    work(actions)
-    return time.thread_time() - start
+        controls = (high + low) / 2 + (high - low) / 2 * actions.clip(-1, 1)
+        bare.state[:] = before["physics"]
+        start = time.thread_time()
+        for control in controls:
+            ctrl[:] = control
+            bare.step(nstep=live.arena.substeps, stage=STAGE)
+        seconds.append(time.thread_time() - start)
+        if repeat >= 0:
+            count = round_steps * simulations
+            for found, duration in zip((rates.actor, rates.environment, rates.bare), seconds, strict=True):
+                found.append(count / duration)
+    return rates
 
 
 if __name__ == "__main__":

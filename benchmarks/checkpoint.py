@@ -1,9 +1,9 @@
 """What a checkpoint of the default job costs.
 
-    python benchmarks/checkpoint.py
+    python benchmarks/checkpoint.py [--saves 5] [--updates 50]
 
 Saves once per `checkpoint_every` learner steps, with as much new experience as falls in between, and compares
-the time of a save with the time that the learner takes for those steps.
+the time of a save with the time that the learner takes for those steps; medians, by the clock on the wall.
 """
 
 import statistics
@@ -12,48 +12,52 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-from hydra import compose, initialize_config_dir
+from job import folder_size, make_config, make_job
+from report import Report, parser, timed
 
-from kltransfer.build import make_agent, make_environment, make_trainer
-from kltransfer.config import conf_dir, resolved
 from kltransfer.metrics import MetricsLog
 from kltransfer.run import Checkpoint
-
-SAVES, UPDATES = 5, 50
 
 
 def main() -> None:
     """Print size, time and share."""
-    torch.set_num_threads(1)
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = resolved(compose("config"))
-    environment = make_environment(config, config.regime.simulations, seed=0)
-    agent = make_agent(config, environment.layout, environment.action_size, seed=0)
-    trainer = make_trainer(config, environment, agent, actor_seed=0, learner_seed=0)
-    rows = trainer.replay.pack(trainer.actor.collect(100))
+    options = parser(__doc__)
+    options.add_argument("--saves", type=int, default=5)
+    options.add_argument("--updates", type=int, default=50)
+    arguments = options.parse_args()
+    report = Report("checkpoint", arguments)
+    config = make_config()
+    job = make_job(config)
+    rows = job.replay.pack(job.actor.collect(100))
     steps = int(config.checkpoint_every / config.regime.replay_ratio / config.regime.simulations)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         log = MetricsLog(folder / "metrics.csv", config.learner_steps)
-        checkpoint = Checkpoint(folder, config, asdict(environment.layout), trainer, log)
-        seconds = []
-        for _ in range(SAVES):
+        layout = asdict(job.actor.environment.layout)
+        checkpoint = Checkpoint(folder, config, layout, job, log)
+        saves = []
+        for _ in range(arguments.saves):
             for _ in range(steps // len(rows)):
-                trainer.replay.add(rows)
-            start = time.perf_counter()
-            checkpoint.save()
-            seconds.append(time.perf_counter() - start)
-        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    trainer.learner.update()
-    start = time.perf_counter()
-    for _ in range(UPDATES):
-        trainer.learner.update()
-    learning = (time.perf_counter() - start) / UPDATES / config.algorithm.batch_size
-    learning *= config.checkpoint_every / config.algorithm.unroll_length
-    save = statistics.median(seconds)
-    print(f"{SAVES} saves: {size / 1e6:.0f} MB on disk in all")
-    print(f"a save: {save:.2f} s; learning in between: {learning:.1f} s; share {100 * save / learning:.2f} %")
+                job.replay.add(rows)
+            saves.append(timed(checkpoint.save, clock=time.perf_counter))
+        size = folder_size(folder)
+    job.learner.update()
+    update = timed(job.learner.update, arguments.updates, time.perf_counter)
+    per_update = config.algorithm.batch_size * config.algorithm.unroll_length
+    learning = update * config.checkpoint_every / per_update
+    save = statistics.median(saves)
+    report.table(
+        "A save, and the learning between two of them",
+        {
+            "saves": ">5.0f",
+            "MB on disk in all": ">17,.0f",
+            "s per save": ">10.2f",
+            "s of learning": ">13.1f",
+            "share, %": ">8.2f",
+        },
+    )
+    report.row(arguments.saves, size / 1e6, save, learning, 100 * save / learning)
+    report.save()
 
 
 if __name__ == "__main__":

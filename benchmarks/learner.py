@@ -1,86 +1,146 @@
 """How near an update comes to the processor's matrix-multiply rate.
 
-    python benchmarks/learner.py [--updates 10] [--repeats 5]
+    python benchmarks/learner.py [--repeats 5] [--seconds 0.1]
 
-An update is all of it: sampling, forward passes, Retrace, backward pass, optimiser, target copies. Its
-floating-point operations are counted by torch (matrix products only) and divided by its time; the limit is
-the product of one hidden layer at the rows of the update, in the same precision, on the same core. Update
-and product run in turns, timed by processor time; medians over the repeats.
+An update is all of it: sampling, forward passes, Retrace, backward pass, optimiser, target copies. The
+floating-point operations of its matrix products are counted as torch carries them out and divided by its
+time. The limit is the best rate that torch reaches at the sizes of the update: every product on which the
+update spends a twentieth of its operations or more is timed alone, and the fastest counts; once in the
+precision of the update and once in float32.
+
+Updates and products run in turns on one core, timed by processor time; rates are medians over the repeats,
+ratios medians of the repeats' ratios.
 """
 
-import argparse
+import math
 import statistics
-import time
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
-from torch.utils.flop_counter import FlopCounterMode
+from job import collect, make_config, make_job
+from report import Report, in_turns, parser, ratio
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from kltransfer.build import make_agent, make_environment, make_trainer
-from kltransfer.config import conf_dir, resolved
 from kltransfer.learner import Learner
 
 AGENTS = ("hierarchical", "svg0", "distral")
-SCALES = ("laptop", "paper")
+SCALES = ("laptop", "paper")  # the smaller rooms of compact and mini change nothing here
 PRECISIONS = ("float32", "bfloat16")
+SHARE = 1 / 20
+
+Shape = tuple[int, int, int, int]  # products at once, rows, inner size, columns
+
+
+class Products(TorchDispatchMode):
+    """Count the matrix products that are carried out, by their shapes."""
+
+    names = ("mm", "addmm", "bmm", "baddbmm")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[Shape] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Take note of a product and let it happen."""
+        if func.overloadpacket.__name__ in self.names:
+            left, right = [x for x in args if isinstance(x, Tensor)][-2:]
+            (*batch, rows, inner), columns = left.shape, right.shape[-1]
+            self.counts[math.prod(batch), rows, inner, columns] += 1
+        return func(*args, **(kwargs or {}))
+
+    def operations(self) -> dict[Shape, int]:
+        """Return the floating-point operations spent on each shape."""
+        return {shape: 2 * math.prod(shape) * count for shape, count in self.counts.items()}
 
 
 def main() -> None:
-    """Print one row per agent, scale and precision."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    """Print one row per scale, agent and precision."""
+    options = parser(__doc__)
+    options.add_argument("--repeats", type=int, default=5)
+    options.add_argument("--seconds", type=float, default=0.1, help="of each repeat of each work")
+    options.add_argument("--agents", nargs="+", default=AGENTS, choices=AGENTS)
+    options.add_argument("--scales", nargs="+", default=SCALES, choices=SCALES)
+    arguments = options.parse_args()
+    report = Report("learner", arguments)
+    report.table(
+        "Updates, and the best matrix product at their sizes",
+        {
+            "scale": "<6",
+            "agent": "<12",
+            "precision": "<9",
+            "steps/s": ">8,.0f",
+            "GFLOP/s": ">7,.0f",
+            "limit": ">6,.0f",
+            "over limit": ">10.2f",
+            "float32 limit": ">13,.0f",
+            "over float32 limit": ">18.2f",
+        },
     )
-    parser.add_argument("--updates", type=int, default=10, help="updates per repeat")
-    parser.add_argument("--repeats", type=int, default=5)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    print(
-        f"{'agent':<13} {'scale':<7} {'precision':<9} {'steps/s':>8} {'GFLOP/s':>8} {'limit':>8} {'ratio':>6}"
-    )
-    for scale in SCALES:
-        for agent in AGENTS:
+    over: dict[tuple[str, str], list[float]] = {}
+    for scale in arguments.scales:
+        for agent in arguments.agents:
             for precision in PRECISIONS:
                 learner = make_learner(agent, scale, precision)
-                steps, rate, limit = measure(learner, precision, arguments.updates, arguments.repeats)
-                row = f"{agent:<13} {scale:<7} {precision:<9} {steps:>8,.0f}"
-                print(f"{row} {rate / 1e9:>8.0f} {limit / 1e9:>8.0f} {rate / limit:>6.2f}", flush=True)
+                found = measure(learner, precision, arguments.repeats, arguments.seconds)
+                report.row(scale, agent, precision, *found)
+                over.setdefault((scale, precision), []).append(found[-1])
+    for precision, least in (("float32", 0.7), ("bfloat16", 1.0)):
+        if ("laptop", precision) in over:
+            what = f"update in {precision} over the float32 product, laptop, least of the agents"
+            report.target(what, min(over["laptop", precision]), least=least)
+    report.save()
 
 
 def make_learner(agent: str, scale: str, precision: str) -> Learner:
-    """Build the learner of the default job with a replay of random actions."""
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        words = [f"agent={agent}", f"scale={scale}", f"algorithm.precision={precision}"]
-        config = resolved(compose("config", words))
-    environment = make_environment(config, 32, seed=0)
-    network = make_agent(config, environment.layout, environment.action_size, seed=0)
-    trainer = make_trainer(config, environment, network, actor_seed=0, learner_seed=0)
-    trainer.replay.add(trainer.replay.pack(trainer.actor.collect(400)))
-    return trainer.learner
+    """Build the learner of the default job with a replay of an untrained agent's steps."""
+    config = make_config(f"agent={agent}", f"scale={scale}", f"algorithm.precision={precision}")
+    job = make_job(config)
+    collect(job, 100)
+    return job.learner
 
 
-def measure(learner: Learner, precision: str, updates: int, repeats: int) -> tuple[float, float, float]:
-    """Return learner steps/s, and the floating-point rates of an update and of the limit, 1/s."""
-    with FlopCounterMode(display=False) as counter:
+def measure(
+    learner: Learner, precision: str, repeats: int, seconds: float
+) -> tuple[float, float, float, float, float, float]:
+    """Return the columns of the table: steps/s, then rates in 1e9 floating-point operations per second."""
+    with Products() as products:
         learner.update()
-    rows, width = learner.batch_size * (learner.unroll_length + 1), 256
-    kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    left, right = torch.randn(rows, width, dtype=kind), torch.randn(width, width, dtype=kind)
-    product = 2 * rows * width * width
-    seconds: dict[str, list[float]] = {"update": [], "product": []}
-    for _ in range(repeats):
-        seconds["update"].append(timed(learner.update, updates))
-        seconds["product"].append(timed(lambda: left @ right, 50 * updates))
-    update, multiply = (statistics.median(values) for values in seconds.values())
-    return learner.steps / learner.updates / update, counter.get_total_flops() / update, product / multiply
+    spent = products.operations()
+    total = sum(spent.values())
+    shapes = [shape for shape, operations in spent.items() if operations >= SHARE * total]
+    works: dict[str, Callable[[], object]] = {"update": learner.update}
+    for kind in {"float32", precision}:
+        works |= {f"{kind} {shape}": product(shape, getattr(torch, kind)) for shape in shapes}
+    taken = in_turns(works, seconds, repeats)
+
+    def limit(kind: str) -> list[float]:
+        """Return the rate of the product with the best median, a value per repeat."""
+        rates = [[2 * math.prod(s) / t for t in taken[f"{kind} {s}"]] for s in shapes]
+        return max(rates, key=statistics.median)
+
+    rates = [total / t for t in taken["update"]]
+    per_update = learner.batch_size * learner.unroll_length
+    return (
+        per_update / statistics.median(taken["update"]),
+        statistics.median(rates) / 1e9,
+        statistics.median(limit(precision)) / 1e9,
+        ratio(rates, limit(precision)),
+        statistics.median(limit("float32")) / 1e9,
+        ratio(rates, limit("float32")),
+    )
 
 
-def timed(work: Callable[[], object], times: int) -> float:
-    """Return the processor seconds of one call, averaged."""
-    start = time.process_time()
-    for _ in range(times):
-        work()
-    return (time.process_time() - start) / times
+def product(shape: Shape, kind: torch.dtype) -> Callable[[], Tensor]:
+    """Return a product of random matrices."""
+    count, rows, inner, columns = shape
+    left, right = torch.randn(count, rows, inner, dtype=kind), torch.randn(count, inner, columns, dtype=kind)
+    if count == 1:
+        return partial(torch.mm, left[0], right[0])
+    return partial(torch.bmm, left, right)
 
 
 if __name__ == "__main__":
