@@ -64,6 +64,7 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=0.1, help="of each repeat of each work")
     options.add_argument("--agents", nargs="+", default=AGENTS, choices=AGENTS)
     options.add_argument("--scales", nargs="+", default=SCALES, choices=SCALES)
+    options.add_argument("words", nargs="*", help="of every job, as in algorithm.compile=true")
     arguments = options.parse_args()
     report = Report("learner", arguments)
     report.table(
@@ -84,8 +85,13 @@ def main() -> None:
     for scale in arguments.scales:
         for agent in arguments.agents:
             for precision in PRECISIONS:
-                learner = make_learner(agent, scale, precision)
-                found = measure(learner, precision, arguments.repeats, arguments.seconds)
+                words = [f"agent={agent}", f"scale={scale}", f"algorithm.precision={precision}"]
+                # what is compiled cannot be watched
+                eager = make_learner(*words, *arguments.words, "algorithm.compile=false")
+                with Products() as products:
+                    eager.update()
+                learner = make_learner(*words, *arguments.words)
+                found = measure(learner, products, precision, arguments.repeats, arguments.seconds)
                 report.row(scale, agent, precision, *found)
                 over.setdefault((scale, precision), []).append(found[-1])
     for precision, least in (("float32", 0.7), ("bfloat16", 1.0)):
@@ -95,20 +101,17 @@ def main() -> None:
     report.save()
 
 
-def make_learner(agent: str, scale: str, precision: str) -> Learner:
-    """Build the learner of the default job with a replay of an untrained agent's steps."""
-    config = make_config(f"agent={agent}", f"scale={scale}", f"algorithm.precision={precision}")
-    job = make_job(config)
+def make_learner(*words: str) -> Learner:
+    """Build the learner of the job of these words with a replay of an untrained agent's steps."""
+    job = make_job(make_config(*words))
     collect(job, 100)
     return job.learner
 
 
 def measure(
-    learner: Learner, precision: str, repeats: int, seconds: float
+    learner: Learner, products: Products, precision: str, repeats: int, seconds: float
 ) -> tuple[float, float, float, float, float, float]:
     """Return the columns of the table: steps/s, then rates in 1e9 floating-point operations per second."""
-    with Products() as products:
-        learner.update()
     spent = products.operations()
     total = sum(spent.values())
     shapes = [shape for shape, operations in spent.items() if operations >= SHARE * total]
