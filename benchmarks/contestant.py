@@ -1,10 +1,10 @@
 """One learner of `peers.py`, in a process of its own: updates when asked, and says how long they took.
 
-    python benchmarks/contestant.py NAME SAMPLES OBSERVATION_SIZE ACTION_SIZE
+    python benchmarks/contestant.py NAME SAMPLES OBSERVATION_SIZE ACTION_SIZE [WORD ...]
 
 Each line on standard input is a number of updates to do; each line on standard output the processor seconds
 that they took, after a first line that says it is ready. It runs in the environment of whichever package it
-uses and imports no other.
+uses and imports no other. Words, as in algorithm.compile=true, are for the jobs of this project.
 """
 
 import sys
@@ -138,7 +138,7 @@ def kltransfer(agent: str, precision: str) -> Callable[[int, int, int], Update]:
         """Build the default job, whose environment and windows have the sizes asked for."""
         from job import collect, make_config, make_job
 
-        config = make_config(f"agent={agent}", f"algorithm.precision={precision}")
+        config = make_config(f"agent={agent}", f"algorithm.precision={precision}", *sys.argv[5:])
         algorithm = config.algorithm
         algorithm.batch_size = samples // algorithm.unroll_length
         job = make_job(config)

@@ -16,6 +16,7 @@ Rates are medians over the repeats, ratios medians of the repeats' ratios.
 import statistics
 import subprocess
 import sys
+from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,9 +49,10 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=0.3, help="of each repeat of each contestant")
     options.add_argument("--python", default=".venv-peers/bin/python", help="where the other packages are")
     options.add_argument("--agents", nargs="+", default=AGENTS, choices=AGENTS)
+    options.add_argument("words", nargs="*", help="of every job of ours, as in algorithm.compile=true")
     arguments = options.parse_args()
     report = Report("peers", arguments)
-    learners(report, ROOT / arguments.python, arguments.agents, arguments.repeats, arguments.seconds)
+    learners(report, arguments)
     composer(report, arguments.repeats, arguments.seconds)
     report.save()
 
@@ -72,12 +74,17 @@ class Contestant:
         return self.samples * self.updates / float(self.process.stdout.readline())
 
 
-def learners(report: Report, peers_python: Path, agents: list[str], repeats: int, seconds: float) -> None:
+def learners(report: Report, arguments: Namespace) -> None:
     """Compare samples learned per second."""
+    peers_python = ROOT / arguments.python
     config = make_config()
     network = make_job(config).learner.agent
     ours = config.algorithm.batch_size * config.algorithm.unroll_length
-    entries = [(f"{agent} {precision}", ours, False) for agent in agents for precision in ("float32", "auto")]
+    entries = [
+        (f"{agent} {precision}", ours, False)
+        for agent in arguments.agents
+        for precision in ("float32", "auto")
+    ]
     if peers_python.exists():
         names = ("stable-baselines3 SAC", "stable-baselines3 TD3", "TorchRL SAC")
         entries = [(name, samples, True) for name in names for samples in (256, ours)] + entries
@@ -90,13 +97,15 @@ def learners(report: Report, peers_python: Path, agents: list[str], repeats: int
     try:
         for name, samples, peer in entries:
             python = str(peers_python) if peer else sys.executable
-            contestant = start(python, name, samples, network.layout.size, network.action_size, peer)
+            sizes = [samples, network.layout.size, network.action_size]
+            words = [name, *map(str, sizes), *([] if peer else arguments.words)]
+            contestant = start(python, words, samples, peer)
             if contestant is None:
                 report.note(f"{name} is left out: it did not start.")
             else:
-                contestant.updates = max(1, round(seconds * contestant.ask() / samples))
+                contestant.updates = max(1, round(arguments.seconds * contestant.ask() / samples))
                 contestants.append(contestant)
-        turns = [[contestant.ask() for contestant in contestants] for _ in range(repeats)]
+        turns = [[contestant.ask() for contestant in contestants] for _ in range(arguments.repeats)]
     finally:
         for contestant in contestants:
             contestant.process.kill()
@@ -116,11 +125,8 @@ def learners(report: Report, peers_python: Path, agents: list[str], repeats: int
     report.note(CONTENT)
 
 
-def start(
-    python: str, name: str, samples: int, observation_size: int, action_size: int, peer: bool
-) -> Contestant | None:
-    """Start a contestant and wait until it is ready; None if it failed."""
-    words = [name, str(samples), str(observation_size), str(action_size)]
+def start(python: str, words: list[str], samples: int, peer: bool) -> Contestant | None:
+    """Start a contestant with these words and wait until it is ready; None if it failed."""
     process = subprocess.Popen(
         [python, "-W", "ignore", str(ROOT / "benchmarks" / "contestant.py"), *words],
         stdin=subprocess.PIPE,
@@ -133,7 +139,7 @@ def start(
     if not ready:
         process.wait()
         return None
-    return Contestant(name, samples, peer, process)
+    return Contestant(words[0], samples, peer, process)
 
 
 def frozen(python: Path) -> list[str]:
