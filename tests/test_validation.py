@@ -79,6 +79,7 @@ BAD = {
     f"{TASK} transfer_mode.low_level=initialised": "one network",
     f"{TASK} transfer_mode.source.checkpoint=a.pt": "leave transfer_mode.source.task out",
     "arena.box_size=3": "arena: a box of 3.0 m",
+    "arena.physics=quick": "arena: unknown physics 'quick': choose among fast, exact.",
     "task.targets=0": "task: goals walker_to_target need",
 }
 

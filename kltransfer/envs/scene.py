@@ -14,6 +14,7 @@ from kltransfer.envs.tasks import Task
 
 Ids = NDArray[np.intp]
 
+PHYSICS = ("fast", "exact")
 TARGET_RGBA = (0.55, 0.6, 0.75, 0.35)
 BOX_RGBA = (0.75, 0.6, 0.4, 1.0)
 GOAL_RGBA = ((0.9, 0.25, 0.6, 1.0), (0.2, 0.45, 0.95, 1.0))  # of the first and the second predicate
@@ -39,11 +40,14 @@ class Arena:
     time_limit: float = 20.0
     control_timestep: float = 0.05
     physics_timestep: float = 0.005
+    physics: str = "fast"
 
     def __post_init__(self) -> None:
         """Refuse measures that fit no room."""
+        if self.physics not in PHYSICS:
+            raise ValueError(f"unknown physics {self.physics!r}: choose among {', '.join(PHYSICS)}")
         for name, value in vars(self).items():
-            if not value > 0:
+            if name != "physics" and not value > 0:
                 raise ValueError(f"{name} must be above 0, not {value}")
         if self.box_size * np.sqrt(2) > self.cell_size:
             raise ValueError(f"a box of {self.box_size} m cannot turn within a cell of {self.cell_size} m")
@@ -90,7 +94,7 @@ def build_scene(body_name: str, task: Task, arena: Arena) -> Scene:
     """Build and compile the scene of one body and task; raise ValueError for an unknown body."""
     body = make_body(body_name)
     root = mjcf.RootElement(model=f"{task.name}_{body_name}")
-    _set_physics(root, arena)
+    _set_physics(root, arena, body)
     _add_room(root, task, arena)
     targets = [_add_target(root, arena, k) for k in range(task.targets)]
     boxes = [_add_box(root, task, arena, b) for b in range(task.boxes)]
@@ -121,20 +125,30 @@ def build_scene(body_name: str, task: Task, arena: Arena) -> Scene:
     )
 
 
-def _set_physics(root: mjcf.RootElement, arena: Arena) -> None:
-    """Set what dm_control's locomotion arenas set; all else is MuJoCo's default (Euler, Newton)."""
+def _set_physics(root: mjcf.RootElement, arena: Arena, body: Body) -> None:
+    """Set what dm_control's locomotion arenas set, or less; all else is MuJoCo's default (Euler, Newton)."""
     root.compiler.angle = "radian"
     root.compiler.eulerseq = "xyz"
     root.compiler.boundmass = 1e-5
     root.compiler.boundinertia = 1e-11
     root.option.timestep = arena.physics_timestep
     root.option.cone = "elliptic"
-    root.option.noslip_iterations = 5
-    root.option.noslip_tolerance = 0
+    if arena.physics == "exact":
+        root.option.noslip_iterations = 5
+        root.option.noslip_tolerance = 0
+    else:
+        # how little these two change: tests/envs/test_physics.py
+        root.option.noslip_iterations = body.noslip_iterations
+        root.option.tolerance = 1e-4
+        # a tree of bounding boxes pays for many geoms in a body that meet few; planes it cannot bound
+        root.option.flag.midphase = "disable"
 
 
 def _add_room(root: mjcf.RootElement, task: Task, arena: Arena) -> None:
-    """Add floor, four walls one cell thick, sky, light and a camera that sees it all from above."""
+    """Add floor, four walls one cell thick, sky, light and a camera that sees it all from above.
+
+    With fast physics what stops a body is the plane of a wall's inner face, and the wall a picture.
+    """
     inner, thickness = arena.half_width(task), arena.cell_size / 2
     outer = inner + 2 * thickness
     root.visual.headlight.ambient = (0.35, 0.35, 0.35)
@@ -158,7 +172,11 @@ def _add_room(root: mjcf.RootElement, task: Task, arena: Arena) -> None:
             pos=(middle * x, middle * y, arena.wall_height / 2),
             size=(thickness if x else outer, thickness if y else outer, arena.wall_height / 2),
             rgba=_WALL_RGBA,
+            **({} if arena.physics == "exact" else {"contype": 0, "conaffinity": 0}),
         )
+        if arena.physics == "fast":
+            face = {"pos": (inner * x, inner * y, 0), "zaxis": (-x, -y, 0), "size": (1, 1, 1)}
+            root.worldbody.add("geom", name=f"face_{name}", type="plane", group=4, **face)
     lamp = {"pos": (0, 0, 3 * outer), "dir": (0.2, 0.3, -1), "diffuse": (0.5, 0.5, 0.5)}
     root.worldbody.add("light", name="lamp", directional=True, **lamp)
     height = (inner + thickness) / np.tan(np.deg2rad(_FIELD_OF_VIEW / 2)) + arena.wall_height

@@ -1,3 +1,5 @@
+from typing import Any
+
 import mujoco
 import numpy as np
 import pytest
@@ -7,8 +9,8 @@ from kltransfer.envs.bodies import BODIES, make_body
 from kltransfer.envs.scene import build_scene
 
 
-def test_physics_is_the_release_s() -> None:
-    scene = build_scene("ant", load_task("move_two_boxes"), Arena())
+def test_exact_physics_is_the_release_s() -> None:
+    scene = build_scene("ant", load_task("move_two_boxes"), Arena(physics="exact"))
     option = scene.model.opt
     assert option.timestep == 0.005
     assert option.cone == mujoco.mjtCone.mjCONE_ELLIPTIC
@@ -39,12 +41,13 @@ def test_a_heavier_box_is_only_heavier() -> None:
 @pytest.mark.parametrize(
     ("measures", "complaint"),
     [
+        ({"physics": "exacd"}, "unknown physics 'exacd': choose among fast, exact"),
         ({"cell_size": -1.0}, "cell_size must be above 0"),
         ({"box_size": 1.9}, "cannot turn within a cell"),
         ({"control_timestep": 0.012}, "multiple of physics_timestep"),
     ],
 )
-def test_impossible_measures_are_refused(measures: dict[str, float], complaint: str) -> None:
+def test_impossible_measures_are_refused(measures: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         Arena(**measures)
 
