@@ -3,6 +3,7 @@
 import copy
 import ctypes
 import json
+import sys
 
 import mujoco
 import numpy as np
@@ -244,5 +245,6 @@ def stop_timers() -> None:
 
     `mujoco.set_mjcb_time(None)` brings the clock back; there is no setter for having none.
     """
-    engine = ctypes.CDLL(mujoco._callbacks.__file__)
-    ctypes.c_void_p.in_dll(engine, "mjcb_time").value = None
+    if sys.platform != "win32":  # where a library does not show the symbols of those it is linked with
+        engine = ctypes.CDLL(mujoco._callbacks.__file__)
+        ctypes.c_void_p.in_dll(engine, "mjcb_time").value = None
