@@ -14,7 +14,7 @@ from pathlib import Path
 
 from report import ROOT, parser
 
-NAMES = ("actor", "learner", "overlap", "peers", "success", "growth", "checkpoint")
+NAMES = ("physics", "actor", "learner", "overlap", "peers", "success", "growth", "checkpoint")
 
 
 def main() -> None:

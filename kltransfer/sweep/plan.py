@@ -10,6 +10,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from kltransfer.atomic import write_atomically
 from kltransfer.config import ConfigError
 from kltransfer.identity import config_hash
 
@@ -93,9 +94,7 @@ def write(runs: Sequence[Run], experiment: Path) -> None:
     if path.exists():
         entries = {entry["folder"]: entry for entry in json.loads(path.read_text())} | entries
     experiment.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".json.new")
-    temporary.write_text(json.dumps(list(entries.values()), indent=1) + "\n")
-    temporary.replace(path)
+    write_atomically(path, (json.dumps(list(entries.values()), indent=1) + "\n").encode())
 
 
 def read(experiment: Path) -> list[Entry]:

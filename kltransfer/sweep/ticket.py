@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from kltransfer.atomic import write_atomically
+
 _FILE = ".job.json"
 
 
@@ -23,9 +25,7 @@ class Ticket:
     def write(self, folder: Path) -> None:
         """Put the ticket into a run's folder, in place of an older one."""
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f"{_FILE}.new"
-        temporary.write_text(json.dumps(asdict(self)) + "\n")
-        temporary.replace(folder / _FILE)
+        write_atomically(folder / _FILE, (json.dumps(asdict(self)) + "\n").encode())
 
 
 def read(folder: Path) -> Ticket | None:
