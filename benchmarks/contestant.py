@@ -131,14 +131,15 @@ def torchrl_sac(samples: int, observation_size: int, action_size: int) -> Update
     return update
 
 
-def kltransfer(agent: str, precision: str) -> Callable[[int, int, int], Update]:
+def kltransfer(agent: str, way: str) -> Callable[[int, int, int], Update]:
     """Return the maker of an agent of this project."""
 
     def make(samples: int, observation_size: int, action_size: int) -> Update:
         """Build the default job, whose environment and windows have the sizes asked for."""
         from job import collect, make_config, make_job
 
-        config = make_config(f"agent={agent}", f"algorithm.precision={precision}", *sys.argv[5:])
+        words = ["algorithm.compile=true"] if way == "compiled" else [f"algorithm.precision={way}"]
+        config = make_config(f"agent={agent}", *words, *sys.argv[5:])
         algorithm = config.algorithm
         algorithm.batch_size = samples // algorithm.unroll_length
         job = make_job(config)
@@ -157,9 +158,9 @@ CONTESTANTS: dict[str, Callable[[int, int, int], Update]] = {
     "stable-baselines3 TD3": stable_baselines3("TD3"),
     "TorchRL SAC": torchrl_sac,
     **{
-        f"{agent} {precision}": kltransfer(agent, precision)
+        f"{agent} {way}": kltransfer(agent, way)
         for agent in ("svg0", "hierarchical", "distral")
-        for precision in ("float32", "auto")
+        for way in ("float32", "auto", "compiled")
     },
 }
 

@@ -39,7 +39,8 @@ What an update is, of all: sampling from the replay buffer, losses, backward pas
   hierarchical           also a high level, latents and the KL to their prior
   distral                as svg0, and a learned default policy
 The samples of an update are its transitions. float32 is the precision of all others; auto is the default
-here, which multiplies the hidden layers in bfloat16 on processors that have it."""
+here, which multiplies the hidden layers in bfloat16 on processors that have it; compiled is auto with
+algorithm.compile=true."""
 
 
 def main() -> None:
@@ -49,7 +50,7 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=0.3, help="of each repeat of each contestant")
     options.add_argument("--python", default=".venv-peers/bin/python", help="where the other packages are")
     options.add_argument("--agents", nargs="+", default=AGENTS, choices=AGENTS)
-    options.add_argument("words", nargs="*", help="of every job of ours, as in algorithm.compile=true")
+    options.add_argument("words", nargs="*", help="of every job of ours, as in agent.latent_size=4")
     arguments = options.parse_args()
     report = Report("peers", arguments)
     learners(report, arguments)
@@ -83,7 +84,7 @@ def learners(report: Report, arguments: Namespace) -> None:
     entries = [
         (f"{agent} {precision}", ours, False)
         for agent in arguments.agents
-        for precision in ("float32", "auto")
+        for precision in ("float32", "auto", "compiled")
     ]
     if peers_python.exists():
         names = ("stable-baselines3 SAC", "stable-baselines3 TD3", "TorchRL SAC")
@@ -120,7 +121,7 @@ def learners(report: Report, arguments: Namespace) -> None:
     for contestant, values in zip(contestants, rates, strict=True):
         over = None if fastest is None else ratio(values, fastest)
         report.row(contestant.name, contestant.samples, statistics.median(values), over)
-        if contestant.name in ("svg0 auto", "hierarchical auto"):
+        if contestant.name in ("svg0 compiled", "hierarchical compiled"):
             report.target(f"{contestant.name} over the fastest peer", over, least=2)
     report.note(CONTENT)
 
