@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from kltransfer.agent import Agent, perceive
 from kltransfer.gaussian import standard_normal
-from kltransfer.losses import Losses, Noise, Window, algorithm1
+from kltransfer.losses import Losses, Noise, algorithm1
 from kltransfer.replay import Replay
 
 
@@ -95,8 +95,7 @@ class Learner:
     def update(self) -> None:
         """Do one update."""
         length = self.unroll_length + 1
-        window = self.replay.sample(self.batch_size, length, self.generator)
-        window = Window(*(x.to(self.device, non_blocking=True) for x in window))
+        window = self.replay.sample(self.batch_size, length, self.generator, self.device)
         window = window._replace(observation=perceive(window.observation))
         shape = (length, self.batch_size)
         latent = (

@@ -61,8 +61,10 @@ class Replay:
         kept = rows[-self.capacity :]
         self.ring[torch.arange(self.added - len(kept), self.added) % self.capacity] = kept
 
-    def sample(self, batch_size: int, length: int, generator: torch.Generator) -> Window:
-        """Draw `[length, batch_size]` windows, uniformly over all that lie in the ring.
+    def sample(
+        self, batch_size: int, length: int, generator: torch.Generator, device: torch.device | None = None
+    ) -> Window:
+        """Draw `[length, batch_size]` windows, uniformly over all that lie in the ring, for a device.
 
         The actor's rows must hold at least `length` steps of each simulation.
         """
@@ -72,6 +74,8 @@ class Replay:
         step = (self.added - held + start + torch.arange(length).unsqueeze(-1)) % self.capacity
         index = step * self.simulations + simulation
         rows = self.ring.view(-1, self.ring.shape[-1]).index_select(0, index.view(-1))
+        if device is not None and device.type == "cuda":
+            rows = rows.pin_memory().to(device, non_blocking=True)  # one copy, for which nothing waits
         return self.unpack(rows.view(length, batch_size, -1))
 
     def save(self, folder: Path) -> dict[str, Any]:
