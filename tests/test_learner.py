@@ -97,8 +97,9 @@ def test_compiled_losses_are_the_same_losses(kind: str) -> None:
     assert eager.pop_metrics() == pytest.approx(compiled.pop_metrics(), rel=1e-3, abs=1e-5)
 
 
-def test_a_restored_learner_goes_on_bit_for_bit() -> None:
-    learner, other = learner_with_data("ar_learned"), learner_with_data("ar_learned", seed=9)
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_restored_learner_goes_on_bit_for_bit(compiled: bool) -> None:
+    learner, other = (learner_with_data("ar_learned", seed=seed, compiled=compiled) for seed in (1, 9))
     for _ in range(3):
         learner.update()
     other.agent.load_state_dict(learner.agent.state_dict())
