@@ -1,0 +1,21 @@
+"""The agents that ship with the project load, and still do what they were trained for."""
+
+from pathlib import Path
+
+import pytest
+
+from kltransfer.score import play
+from kltransfer.trained import read_trained
+
+AGENTS = sorted((Path(__file__).parents[1] / "pretrained").glob("*.pt"))
+
+
+def test_agents_ship_for_go_to_target_and_for_moving_a_box() -> None:
+    assert [file.stem for file in AGENTS] == ["ball_go_to_target", "ball_move_box"]
+
+
+@pytest.mark.parametrize("file", AGENTS, ids=lambda file: file.stem)
+def test_a_shipped_agent_succeeds_in_most_episodes(file: Path) -> None:
+    trained = read_trained(file)
+    score = play(trained.environment(32, seed=0), trained.agent, episodes=64, seed=0, deterministic=False)
+    assert score.estimates["success_rate"].value >= 0.8
