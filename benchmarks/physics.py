@@ -1,6 +1,6 @@
 """How much faster `arena.physics=fast` is than `exact`.
 
-    python benchmarks/physics.py [--simulations 32] [--repeats 9]
+    python benchmarks/physics.py [--simulations 32] [--repeats 5]
 
 Control steps per second of `mujoco.batch.Batch.step` on one thread, from states of episodes under way, with
 random actions that are smooth in time:
@@ -38,7 +38,7 @@ def main() -> None:
     """Print one row per body and task."""
     options = parser(__doc__)
     options.add_argument("--simulations", type=int, default=32)
-    options.add_argument("--repeats", type=int, default=9)
+    options.add_argument("--repeats", type=int, default=5)
     options.add_argument("--bodies", nargs="+", default=BODIES, choices=BODIES)
     options.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS)
     arguments = options.parse_args()
