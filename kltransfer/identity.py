@@ -58,15 +58,14 @@ def reconcile(
     """
     old, new = _content(frozen), _content(asked)
     changed = differences(old, new)
-    settled = OmegaConf.merge(schema(), new, old)
+    kept = old if keep_all else {key: value for key, value in old.items() if key not in FREE}
+    settled = OmegaConf.merge(schema(), new, kept)
     assert isinstance(settled, DictConfig)
     settled.transfer_mode.source = old["transfer_mode"]["source"]  # a mapping: merging would join the two
     # Without transfer nothing is drawn from the transfer's seed: a panel's sweep over it is the same run.
     idle = ("command", "transfer_seed") if new["transfer_mode"]["name"] == "none" else ("command",)
     changed = {key: pair for key, pair in changed.items() if key not in idle}
     if not keep_all:
-        for key in FREE:
-            settled[key] = asked[key]
         changed = {key: pair for key, pair in changed.items() if key.split(".")[0] not in FREE}
     return settled, changed
 
