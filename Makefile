@@ -38,7 +38,7 @@ check: install ## lint, types, and the fast tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow"
 
-bench: install $(PEERS)/.installed ## run all benchmarks and print their tables: about ten minutes
+bench: install $(PEERS)/.installed ## run all benchmarks and print their tables: less than a quarter of an hour
 	$(BIN)/python benchmarks/all.py
 
 # What cannot be installed is left out of the tables, which say so.

@@ -1,6 +1,6 @@
 """Samples learned per second beside other packages, and control steps beside dm_control's composer.
 
-    python benchmarks/peers.py [--repeats 7] [--seconds 0.3] [--python .venv-peers/bin/python]
+    python benchmarks/peers.py [--repeats 5] [--seconds 0.3] [--python .venv-peers/bin/python]
 
 First: learners with networks of the same sizes (256, 256), one thread, and observations and actions of the
 Ball's go_to_target, each in a process of its own. They update in turns, timed by processor time; start-up
@@ -46,7 +46,7 @@ algorithm.compile=true."""
 def main() -> None:
     """Print both comparisons."""
     options = parser(__doc__)
-    options.add_argument("--repeats", type=int, default=7)
+    options.add_argument("--repeats", type=int, default=5)
     options.add_argument("--seconds", type=float, default=0.3, help="of each repeat of each contestant")
     options.add_argument("--python", default=".venv-peers/bin/python", help="where the other packages are")
     options.add_argument("--agents", nargs="+", default=AGENTS, choices=AGENTS)

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
 
-from kltransfer.identity import ABSENT, config_hash, differences
+from kltransfer.identity import ABSENT, config_hash, differences, reconcile
 from tests.conftest import Compose
 
 
@@ -47,3 +48,14 @@ def test_differences_are_named_by_their_dotted_option() -> None:
     old = {"a": {"b": 1, "c": [1, 2]}, "d": 0, "same": {"x": 1}}
     new = {"a": {"b": 2, "c": [1, 2]}, "e": 5, "same": {"x": 1}}
     assert differences(old, new) == {"a.b": (1, 2), "d": (0, ABSENT), "e": (ABSENT, 5)}
+
+
+def test_another_command_may_change_what_does_not_decide_the_result_whatever_read_its_config(
+    compose: Compose,
+) -> None:
+    frozen = OmegaConf.create(OmegaConf.to_container(compose("scale=mini", "log_every=5")))
+    asked = OmegaConf.create(OmegaConf.to_container(compose("scale=mini", "log_every=7", "label=other")))
+    assert isinstance(frozen, DictConfig) and isinstance(asked, DictConfig)
+    settled, changed = reconcile(frozen, asked, keep_all=False)
+    assert (settled.log_every, settled.label, settled.scale.name) == (7, "other", "mini")
+    assert changed == {}
