@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from kltransfer.report import tidy
+from kltransfer.report import markdown, tidy
 from kltransfer.report.comparison import Comparison, ReportError, compare, contents
 from kltransfer.report.curve import panel_curves
 from kltransfer.report.figure import Curves, Kind, panel_figure, paper_figure, save, to_svg
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def write_report(comparison: Comparison, out: Path, threshold: Threshold) -> tuple[Path, list[Section]]:
-    """Write page, figures and CSV files to a folder; return the page's path and what stands on it."""
+    """Write page, figures, tables and CSV files to a folder; return the page's path and what stands on it."""
     out.mkdir(parents=True, exist_ok=True)
     panels = [(panel, panel_curves(panel)) for panel in comparison.panels]
     sections = [_section(panel, curves, out, threshold) for panel, curves in panels]
@@ -53,6 +53,7 @@ def write_report(comparison: Comparison, out: Path, threshold: Threshold) -> tup
     page = out / "index.html"
     made = time.strftime("%Y-%m-%d %H:%M %Z")
     page.write_text(render(comparison, figures, sections, threshold, made), encoding="utf-8")
+    (out / "tables.md").write_text(markdown.render(sections, threshold), encoding="utf-8")
     base = comparison.folders[0].resolve()
     tidy.write_csv(out / "curves.csv", tidy.curve_rows(comparison.panels, base))
     tidy.write_csv(out / "runs.csv", tidy.run_rows(comparison.panels, base))
