@@ -6,14 +6,14 @@ Legend: T time, B batch, O observation, Z latent, A action. A flat agent is a hi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from kltransfer.envs.timestep import ObservationLayout
 from kltransfer.gaussian import Gaussian, log_prob, sample, standard_normal
-from kltransfer.networks import CriticNetwork, GaussianNetwork
+from kltransfer.networks import ClipInward, CriticNetwork, GaussianNetwork
 from kltransfer.priors import HighLevelPrior, make_prior, memory
 
 
@@ -27,6 +27,7 @@ class PolicyOptions:
     max_std: float
     initial_std: float
     initial_scale: float
+    bounded_mean: bool
 
 
 class View(nn.Module):
@@ -97,29 +98,8 @@ def make_network(inputs: int, size: int, options: PolicyOptions) -> GaussianNetw
         max_std=options.max_std,
         initial_std=options.initial_std,
         initial_scale=options.initial_scale,
+        bounded_mean=options.bounded_mean,
     )
-
-
-class ClipInward(torch.autograd.Function):
-    """Clip actions to [-1, 1]; outside, let only gradients through that lead back in.
-
-    A plain clip gives no gradient outside, and a squashed mean gives ever less of it towards the bounds:
-    either way a policy that once went to full throttle in all states never came back.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, action: Tensor) -> Tensor:
-        """Clip."""
-        ctx.save_for_backward(action)
-        return action.clamp(-1, 1)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        """Drop what leads outwards."""
-        (action,) = ctx.saved_tensors
-        # Descent moves against the gradient: it leads outwards where the signs of action and gradient differ.
-        outwards = (action.abs() > 1) & (action * gradient < 0)
-        return gradient.masked_fill(outwards, 0.0)
 
 
 class Critic(nn.Module):

@@ -66,6 +66,7 @@ def policy_options(options: DictConfig, sees: Sequence[str]) -> PolicyOptions:
         max_std=options.max_std,
         initial_std=options.initial_std,
         initial_scale=options.initial_scale,
+        bounded_mean=options.bounded_mean,
     )
 
 

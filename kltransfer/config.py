@@ -39,6 +39,7 @@ class GaussianNetwork:
     max_std: float = MISSING
     initial_std: float = MISSING
     initial_scale: float = MISSING
+    bounded_mean: bool = MISSING
 
 
 @dataclass

@@ -6,6 +6,7 @@ backward then needs no exponential). Both cost as much as their matrix products 
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,11 +40,34 @@ def full_precision(x: Tensor) -> torch.autocast:
     return torch.autocast(x.device.type, enabled=False)
 
 
+class ClipInward(torch.autograd.Function):
+    """Clip actions, or their means, to [-1, 1]; outside, let only gradients through that lead back in.
+
+    A plain clip gives no gradient outside, and a squashed mean gives ever less of it towards the bounds:
+    either way a policy that once went to full throttle in all states never came back.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, action: Tensor) -> Tensor:
+        """Clip."""
+        ctx.save_for_backward(action)
+        return action.clamp(-1, 1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """Drop what leads outwards."""
+        (action,) = ctx.saved_tensors
+        # Descent moves against the gradient: it leads outwards where the signs of action and gradient differ.
+        outwards = (action.abs() > 1) & (action * gradient < 0)
+        return gradient.masked_fill(outwards, 0.0)
+
+
 class GaussianHead(nn.Module):
     """The last layer of a policy: features to a Gaussian with bounded standard deviation.
 
     The bounds keep an entropy bonus from driving the std to infinity where the critic clips its actions.
-    The mean is not squashed: see `ClipInward` in `agent`.
+    A bounded mean stays where actions count, [-1, 1]: beyond, nothing would tell two of them apart but
+    their likelihoods, and Retrace would cut its traces for it.
     """
 
     def __init__(
@@ -55,6 +79,7 @@ class GaussianHead(nn.Module):
         max_std: float,
         initial_std: float,
         initial_scale: float,
+        bounded_mean: bool,
     ) -> None:
         super().__init__()
         self.linear = nn.Linear(input_size, 2 * size)
@@ -64,13 +89,14 @@ class GaussianHead(nn.Module):
         fraction = (initial_std - min_std) / (max_std - min_std)
         self.offset = math.log(fraction / (1 - fraction))
         self.min_std, self.max_std = min_std, max_std
+        self.bounded_mean = bounded_mean
 
     def forward(self, features: Tensor) -> Gaussian:
         """Return a Gaussian, `[..., F]` to `[..., size]`."""
         with full_precision(features):
             mean, spread = self.linear(features.float()).chunk(2, dim=-1)
         std = self.min_std + (self.max_std - self.min_std) * torch.sigmoid(spread + self.offset)
-        return Gaussian(mean, std)
+        return Gaussian(ClipInward.apply(mean) if self.bounded_mean else mean, std)
 
 
 class GaussianNetwork(nn.Sequential):
@@ -86,6 +112,7 @@ class GaussianNetwork(nn.Sequential):
         max_std: float,
         initial_std: float,
         initial_scale: float,
+        bounded_mean: bool,
     ) -> None:
         head = GaussianHead(
             hidden[-1],
@@ -94,6 +121,7 @@ class GaussianNetwork(nn.Sequential):
             max_std=max_std,
             initial_std=initial_std,
             initial_scale=initial_scale,
+            bounded_mean=bounded_mean,
         )
         super().__init__(torso(input_size, hidden), head)
 

@@ -51,6 +51,7 @@ class LearnedAR(nn.Module):
             max_std=2.0,
             initial_std=1.0,
             initial_scale=0.0,  # exactly AR(1) at the start
+            bounded_mean=False,
         )
 
     def forward(self, previous: Tensor, first: Tensor) -> Gaussian:

@@ -64,18 +64,12 @@ def check_source(source: Pretrained, config: DictConfig, layout: dict[str, int])
     }
     if mode == "task":
         same["body"] = (theirs.body.name, ours.body.name)
-        same["range of the low level's deviation"] = (
-            deviation(theirs.agent.low_level),
-            deviation(ours.agent.low_level),
-        )
+        same["low level's distribution"] = (head(theirs.agent.low_level), head(ours.agent.low_level))
         same["low level's view"] = (list(theirs.agent.low_level.sees), list(ours.agent.low_level.sees))
         groups = list(ours.agent.default_policy_sees)
     else:
         same["task"] = (theirs.task.name, ours.task.name)
-        same["range of the high level's deviation"] = (
-            deviation(theirs.agent.high_level),
-            deviation(ours.agent.high_level),
-        )
+        same["high level's distribution"] = (head(theirs.agent.high_level), head(ours.agent.high_level))
         same["high level's view"] = (list(theirs.agent.high_level.sees), list(ours.agent.high_level.sees))
         groups = list(ours.agent.high_level.sees)
     for group in GROUPS:
@@ -89,9 +83,9 @@ def check_source(source: Pretrained, config: DictConfig, layout: dict[str, int])
             )
 
 
-def deviation(options: DictConfig) -> tuple[float, ...]:
+def head(options: DictConfig) -> tuple[float | bool, ...]:
     """Return what the weights of a policy's head are relative to, see `GaussianHead`."""
-    return options.min_std, options.max_std, options.initial_std
+    return options.min_std, options.max_std, options.initial_std, options.bounded_mean
 
 
 def transfer(agent: Agent, config: DictConfig, source: Pretrained) -> list[Assignment]:

@@ -18,8 +18,9 @@ BLIND = ["proprioception", "boxes"]
 FULL = [*BLIND, "task"]
 
 
-def policy_options(sees: list[str], hidden: list[int], **changes: float) -> PolicyOptions:
-    options = {"min_std": 0.05, "max_std": 1.0, "initial_std": 0.5, "initial_scale": 1e-2}
+def policy_options(sees: list[str], hidden: list[int], **changes: Any) -> PolicyOptions:
+    deviation = {"min_std": 0.05, "max_std": 1.0, "initial_std": 0.5}
+    options = {**deviation, "initial_scale": 1e-2, "bounded_mean": False}
     return PolicyOptions(sees=sees, hidden=hidden, **{**options, **changes})
 
 

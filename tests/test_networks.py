@@ -1,8 +1,8 @@
 import torch
 
-from kltransfer.networks import CriticNetwork, GaussianNetwork, Tanh
+from kltransfer.networks import ClipInward, CriticNetwork, GaussianNetwork, Tanh
 
-OPTIONS = {"hidden": [16, 16], "min_std": 0.2, "max_std": 1.0, "initial_scale": 1e-4}
+OPTIONS = {"hidden": [16, 16], "min_std": 0.2, "max_std": 1.0, "initial_scale": 1e-4, "bounded_mean": False}
 
 
 def test_a_gaussian_network_starts_at_zero_mean_and_the_initial_std() -> None:
@@ -20,6 +20,25 @@ def test_no_input_moves_a_std_out_of_its_bounds() -> None:
     torch.testing.assert_close(p.std.aminmax(), (torch.tensor(0.2), torch.tensor(1.0)), atol=0.01, rtol=0)
     assert (p.std >= 0.2).all()
     assert (p.std <= 1.0).all()
+
+
+def test_gradients_lead_actions_back_in_and_never_further_out() -> None:
+    action = torch.tensor([-2.0, -2.0, 0.5, 0.5, 2.0, 2.0], requires_grad=True)
+    ClipInward.apply(action).backward(torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, -1.0]))
+    # Descent moves against the gradient: -2 may go up and 2 may go down.
+    assert action.grad is not None
+    assert action.grad.tolist() == [0.0, -1.0, 1.0, -1.0, 1.0, 0.0]
+
+
+def test_a_bounded_mean_reaches_the_bounds_of_actions_and_comes_back() -> None:
+    network = GaussianNetwork(4, 2, initial_std=0.7, **{**OPTIONS, "bounded_mean": True})
+    bias = network[-1].linear.bias
+    torch.nn.init.constant_(bias, 3.0)
+    x = torch.randn(500, 4)
+    assert (network(x).mean == 1).all()
+    for goal, moves in ((1.0, False), (-1.0, True)):  # where descent would take the mean
+        (gradient,) = torch.autograd.grad((network(x).mean - 2 * goal).square().sum(), bias)
+        assert (gradient[:2] != 0).all() == moves
 
 
 def test_the_fast_tanh_is_tanh_and_so_is_its_gradient() -> None:

@@ -104,7 +104,7 @@ def test_body_transfer_reuses_the_high_level_and_its_prior(compose: Compose, sta
         (["agent.latent_size=5"], "its latent size is 5, that of this run is 8"),
         (["body=ant"], "its body is ant, that of this run is ball"),
         (["hl_prior.coefficient=0.5"], "its prior coefficient is 0.5, that of this run is 0.7"),
-        (["agent.low_level.min_std=0.1"], r"low level's deviation is \(0\.1, .* of this run is \(0\.2, "),
+        (["agent.low_level.min_std=0.1"], r"low level's distribution is \(0\.1, .* of this run is \(0\.2, "),
     ],
 )
 def test_the_wrong_source_is_refused_in_a_sentence_that_names_both_sides(
