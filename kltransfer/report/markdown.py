@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from kltransfer.report import words
+from kltransfer.report import estimate, words
 from kltransfer.report.page import Section
 from kltransfer.report.summary import Threshold, final_value
 
@@ -23,9 +23,9 @@ def _section(section: Section, threshold: Threshold) -> Iterable[str]:
             "method",
             "runs",
             "final return, mean ± std",
-            "IQM [95 %]",
+            f"IQM [{100 * estimate.LEVEL:.0f} %]",
             "final success, mean ± std",
-            f"learner steps to {threshold.value:g}, median [95 %]",
+            f"learner steps to {threshold.value:g}, median [{100 * estimate.LEVEL:.0f} %]",
             "reached, held",
             "minutes a run",
         ),
