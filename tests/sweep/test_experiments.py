@@ -39,6 +39,8 @@ METHODS = {
     "ball_go_to_target": SCRATCH,
     "ball_move_box": SCRATCH,
     "ball_move_box_3": ("ar1", "distral", "scratch"),
+    "ant_go_to_target": ("svg0", "distral", "ar1"),
+    "ball_to_ant_go_to_target": ("kl", "no_kl", "scratch"),
 }
 Command = Callable[..., list[Run]]
 # The defaults, named: without them, Hydra's own launcher would train here and now.
@@ -94,7 +96,8 @@ def test_a_panel_sweeps_five_seeds_and_two_transfers_of_each(panel: str) -> None
     lines = file.read_text().splitlines()
     assert lines[1].startswith("# ") and lines[1].endswith("."), "a panel says its claim first"
     params = yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"]
-    transfers = {"transfer_seed": "0,1"} if panel.startswith(("fig4", "fig5", "ball_move_box_3")) else {}
+    transferring = panel.startswith(("fig4", "fig5", "ball_move_box_3", "ball_to_ant"))
+    transfers = {"transfer_seed": "0,1"} if transferring else {}
     assert params == {"seed": "0,1,2,3,4", **transfers}
 
 
