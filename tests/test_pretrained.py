@@ -10,8 +10,8 @@ from kltransfer.trained import read_trained
 AGENTS = sorted((Path(__file__).parents[1] / "pretrained").glob("*.pt"))
 
 
-def test_agents_ship_for_go_to_target_and_for_moving_a_box() -> None:
-    assert [file.stem for file in AGENTS] == ["ball_go_to_target", "ball_move_box"]
+def test_agents_ship_for_what_was_learned() -> None:
+    assert [file.stem for file in AGENTS] == ["ant_go_to_target", "ball_go_to_target", "ball_move_box"]
 
 
 @pytest.mark.parametrize("file", AGENTS, ids=lambda file: file.stem)
