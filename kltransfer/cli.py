@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,5 +138,15 @@ def _folder_resolver(part: str = "", *, _root_: DictConfig) -> str:
     return str(Path(*path.parts[1:]) if part == "run" else outputs_root() / path)
 
 
+def _groups_resolver() -> str:
+    """Return the config groups with their choices, one after the other; Hydra would not break long lines."""
+    choices: dict[str, list[str]] = {}
+    for file in sorted(conf_dir().glob("*/*.yaml")):
+        choices.setdefault(file.parent.name, []).append(file.stem)
+    lines = (f"{group}: {', '.join(names)}" for group, names in choices.items())
+    return "\n".join(textwrap.fill(line, width=110, subsequent_indent="  ") for line in lines)
+
+
 OmegaConf.register_new_resolver("run_folder", _folder_resolver, replace=True)
 OmegaConf.register_new_resolver("conf_dir", lambda: str(conf_dir()), replace=True)
+OmegaConf.register_new_resolver("config_groups", _groups_resolver, replace=True)
