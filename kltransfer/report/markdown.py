@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from kltransfer.report import estimate, words
+from kltransfer.report import words
+from kltransfer.report.estimate import LEVEL
 from kltransfer.report.page import Section
 from kltransfer.report.summary import Threshold, final_value
 
@@ -23,9 +24,9 @@ def _section(section: Section, threshold: Threshold) -> Iterable[str]:
             "method",
             "runs",
             "final return, mean ± std",
-            f"IQM [{100 * estimate.LEVEL:.0f} %]",
+            f"IQM [{words.percent(LEVEL)}]",
             "final success, mean ± std",
-            f"learner steps to {threshold.value:g}, median [{100 * estimate.LEVEL:.0f} %]",
+            f"learner steps to {threshold.value:g}, median [{words.percent(LEVEL)}]",
             "reached, held",
             "minutes a run",
         ),

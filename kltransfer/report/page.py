@@ -98,7 +98,7 @@ def render(
         "figures": figures,
         "folder": lambda run: os.path.relpath(run.folder, comparison.folders[0].resolve()),
         "legend_label": legend_label,
-        "level": f"{100 * LEVEL:.0f} %",
+        "level": words.percent(LEVEL),
         "made": made,
         "meaning": MEANING,
         "resamples": RESAMPLES,
