@@ -15,7 +15,7 @@ from kltransfer.transfer import load_strictly, read_pretrained
 
 @dataclass(frozen=True)
 class Trained:
-    """An agent as a run left it, finished or not, and the config it came from."""
+    """An agent as a run left it, finished or not, without its critic; and the config it came from."""
 
     agent: Agent
     config: DictConfig
@@ -51,5 +51,7 @@ def read_trained(run: Path) -> Trained:
             f"{file} does not fit this version: observations had the sizes {saved.layout} there "
             f"and have {asdict(environment.layout)} here."
         )
-    load_strictly(agent, saved.weights, f"agent of {file}")
+    del agent.critic  # only training asks it: the agents that ship come without
+    policies = {name: value for name, value in saved.weights.items() if not name.startswith("critic.")}
+    load_strictly(agent, policies, f"agent of {file}")
     return Trained(agent.requires_grad_(False), saved.config)

@@ -85,7 +85,7 @@ def test_the_agent_that_plays_is_the_saved_one_whether_or_not_the_run_is_finishe
     save(run_dir / "checkpoint.pt", {**saved, "training": {"trainer": {}, "replay": {}, "log": {}}})
     for path in (run_dir, run_dir / "checkpoint.pt"):
         weights = read_trained(path).agent.state_dict()
-        assert weights.keys() == saved["agent"].keys()
+        assert weights.keys() == {name for name in saved["agent"] if not name.startswith("critic.")}
         assert all(torch.equal(weights[name], saved["agent"][name]) for name in weights)
 
 

@@ -6,12 +6,19 @@ import pytest
 
 from kltransfer.score import play
 from kltransfer.trained import read_trained
+from kltransfer.transfer import read_pretrained
 
 AGENTS = sorted((Path(__file__).parents[1] / "pretrained").glob("*.pt"))
 
 
 def test_agents_ship_for_what_was_learned() -> None:
     assert [file.stem for file in AGENTS] == ["ant_go_to_target", "ball_go_to_target", "ball_move_box"]
+
+
+@pytest.mark.parametrize("file", AGENTS, ids=lambda file: file.stem)
+def test_a_shipped_agent_is_small_for_it_has_no_critic(file: Path) -> None:
+    assert not read_pretrained(file).module("critic")
+    assert file.stat().st_size < 750_000
 
 
 @pytest.mark.parametrize("file", AGENTS, ids=lambda file: file.stem)
