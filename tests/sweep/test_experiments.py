@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -39,6 +40,9 @@ METHODS = {
     "ball_go_to_target": SCRATCH,
     "ball_move_box": SCRATCH,
     "ball_move_box_3": ("ar1", "distral", "scratch"),
+    "ball_move_heavier_box": ("separate", "shared", "distral", "scratch"),
+    "ball_on_policy": ("svg0", "distral", "ar1"),
+    "ball_single_actor": ("svg0", "distral", "ar1"),
     "ant_go_to_target": ("svg0", "distral", "ar1"),
     "ball_to_ant_go_to_target": ("kl", "no_kl", "scratch"),
 }
@@ -93,10 +97,11 @@ def test_a_panel_is_one_command_with_all_its_methods(panel: str, command: Comman
 @pytest.mark.parametrize("panel", PANELS)
 def test_a_panel_sweeps_five_seeds_and_two_transfers_of_each(panel: str) -> None:
     file = conf_dir() / "experiment" / f"{panel}.yaml"
-    lines = file.read_text().splitlines()
-    assert lines[1].startswith("# ") and lines[1].endswith("."), "a panel says its claim first"
-    params = yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"]
-    transferring = panel.startswith(("fig4", "fig5", "ball_move_box_3", "ball_to_ant"))
+    text = file.read_text()
+    comment = text.splitlines()[1]
+    assert comment.startswith("# ") and comment.endswith("."), "a panel says its claim first"
+    params = yaml.safe_load(text)["hydra"]["sweeper"]["params"]
+    transferring = re.search(r"transfer_mode(=|: )(task|body)", text)
     transfers = {"transfer_seed": "0,1"} if transferring else {}
     assert params == {"seed": "0,1,2,3,4", **transfers}
 
