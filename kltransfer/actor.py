@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kltransfer.agent import Agent, act
-from kltransfer.envs.environment import Environment
+from kltransfer.envs.environment import ResumableEnvironment
 from kltransfer.learner import copy_parameters
 from kltransfer.losses import Window
 
@@ -25,7 +25,7 @@ class Actor:
         seed: of the policy's noise.
     """
 
-    def __init__(self, environment: Environment, agent: Agent, *, seed: int) -> None:
+    def __init__(self, environment: ResumableEnvironment, agent: Agent, *, seed: int) -> None:
         self.environment = environment
         self.agent = copy.deepcopy(agent).cpu().requires_grad_(False)
         self.generator = torch.Generator().manual_seed(seed)

@@ -13,7 +13,7 @@ from kltransfer.actor import Actor
 from kltransfer.agent import Agent, PolicyOptions
 from kltransfer.config import ConfigError
 from kltransfer.envs.batch import BatchEnvironment
-from kltransfer.envs.environment import Environment
+from kltransfer.envs.environment import ResumableEnvironment
 from kltransfer.envs.scene import Arena
 from kltransfer.envs.tasks import Task
 from kltransfer.envs.timestep import ObservationLayout
@@ -71,7 +71,7 @@ def policy_options(options: DictConfig, sees: Sequence[str]) -> PolicyOptions:
 
 
 def make_trainer(
-    config: DictConfig, environment: Environment, agent: Agent, actor_seed: int, learner_seed: int
+    config: DictConfig, environment: ResumableEnvironment, agent: Agent, actor_seed: int, learner_seed: int
 ) -> Trainer:
     """Put actor, replay and learner around an agent."""
     regime, algorithm = config.regime, config.algorithm

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # Training draws nothing; without a display dm_control otherwise warns at its import, or aborts later.
 os.environ.setdefault("MUJOCO_GL", "disable")
 
-from kltransfer.config import ConfigError, conf_dir, one_line, resolved
+from kltransfer.config import ConfigError, choices, conf_dir, one_line, resolved
 from kltransfer.preemption import EXIT_STATUS, Preempted
 from kltransfer.run_folder import RunFolderError, outputs_root, run_path, settle
 from kltransfer.source import source_config
@@ -140,10 +140,9 @@ def _folder_resolver(part: str = "", *, _root_: DictConfig) -> str:
 
 def _groups_resolver() -> str:
     """Return the config groups with their choices, one after the other; Hydra would not break long lines."""
-    choices: dict[str, list[str]] = {}
-    for file in sorted(conf_dir().glob("*/*.yaml")):
-        choices.setdefault(file.parent.name, []).append(file.stem)
-    lines = (f"{group}: {', '.join(names)}" for group, names in choices.items())
+    conf = conf_dir()
+    groups = sorted(path.name for path in conf.iterdir())
+    lines = (f"{group}: {', '.join(names)}" for group in groups if (names := choices(conf, group)))
     return "\n".join(textwrap.fill(line, width=110, subsequent_indent="  ") for line in lines)
 
 

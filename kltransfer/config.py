@@ -167,6 +167,11 @@ def conf_dir() -> Path:
     raise ConfigError(f"there is no config.yaml in {package / 'conf'}: install the package again.")
 
 
+def choices(conf: Path, group: str) -> list[str]:
+    """Return the names of a config group's options, in order; none if there is no such group."""
+    return sorted(path.stem for path in (conf / group).glob("*.yaml"))
+
+
 def schema() -> DictConfig:
     """Return the typed, closed frame into which the YAML is merged: a key it does not have is an error."""
     frame: DictConfig = OmegaConf.structured(Config)

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kltransfer.config import ConfigError, one_line, schema
+from kltransfer.config import ConfigError, choices, one_line, schema
 from kltransfer.validation import validate
 
 # A source may name these groups; any other key of `transfer_mode.source` is an option.
@@ -59,9 +59,9 @@ def _load(config: DictConfig, conf: Path, group: str, name: str) -> None:
     Understands what the groups of `conf` use of Hydra: `# @package _global_`, and defaults of the forms
     `name@group` and `override /group: name`.
     """
-    choices = sorted(path.stem for path in (conf / group).glob("*.yaml"))
-    if name not in choices:
-        raise ConfigError(f"there is no {group} {name!r}: choose one of {', '.join(choices)}.")
+    names = choices(conf, group)
+    if name not in names:
+        raise ConfigError(f"there is no {group} {name!r}: choose one of {', '.join(names)}.")
     file = conf / group / f"{name}.yaml"
     preset: Any = OmegaConf.to_container(OmegaConf.load(file))
     for default in preset.pop("defaults", []):

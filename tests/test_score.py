@@ -56,12 +56,6 @@ class LongOrShort:
         self.ended = Episodes(returns[:0], successes[:0], lengths[:0])
         return ended
 
-    def state(self) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        raise NotImplementedError
-
 
 def played(environment: LongOrShort | MatchNumber, episodes: int, **changes: Any) -> Score:
     agent = make_agent("ar1", environment.layout, environment.action_size)

@@ -24,7 +24,7 @@ STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
 class BatchEnvironment:
     """Step N simulations of one body and task with MuJoCo's batched simulator.
 
-    An `Environment` (see `environment.py`). Everything per simulation is an array over N; resets
+    A `ResumableEnvironment` (see `environment.py`). Everything per simulation is an array over N; resets
     are vectorised over the simulations that begin and the model is compiled once.
     """
 

@@ -1,4 +1,4 @@
-"""What the actor needs of an environment: the simulations here, or a toy one in a test."""
+"""What playing and training need of an environment: the simulations here, or a toy one in a test."""
 
 from typing import Any, Protocol
 
@@ -37,6 +37,10 @@ class Environment(Protocol):
 
     def pop_episodes(self) -> Episodes:
         """Return the episodes that ended since the last call."""
+
+
+class ResumableEnvironment(Environment, Protocol):
+    """Can be saved and gone on with, which training needs and playing does not."""
 
     def state(self) -> State:
         """Return all that a new object needs to go on bit for bit: numpy arrays, numbers, strings."""
