@@ -15,8 +15,8 @@ from pathlib import Path
 from job import folder_size, make_config, make_job
 from report import Report, parser, timed
 
-from kltransfer.metrics import MetricsLog
-from kltransfer.run import Checkpoint
+from kltransfer.run.metrics import MetricsLog
+from kltransfer.run.run import Checkpoint
 
 
 def main() -> None:

@@ -37,8 +37,8 @@ import resource, sys, tempfile
 from dataclasses import asdict
 from pathlib import Path
 from job import make_config, make_job
-from kltransfer.metrics import MetricsLog
-from kltransfer.run import Checkpoint
+from kltransfer.run.metrics import MetricsLog
+from kltransfer.run.run import Checkpoint
 
 config = make_config(f"regime.replay_size={sys.argv[1]}")
 job = make_job(config)

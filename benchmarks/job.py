@@ -13,9 +13,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from report import ROOT
 
-from kltransfer.build import make_agent, make_environment, make_trainer
-from kltransfer.config import conf_dir, resolved
-from kltransfer.train import Trainer
+from kltransfer.config.schema import conf_dir, resolved
+from kltransfer.run.build import make_agent, make_environment, make_trainer
+from kltransfer.training.trainer import Trainer
 
 
 def make_config(*words: str) -> DictConfig:

@@ -25,7 +25,7 @@ from report import Report, in_turns, parser, ratio
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from kltransfer.learner import Learner
+from kltransfer.training.learner import Learner
 
 AGENTS = ("hierarchical", "svg0", "distral")
 SCALES = ("laptop", "paper")  # the smaller rooms of compact and mini change nothing here

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from job import collect, make_config, make_job
 from report import Report, parser, ratio, timed
 
-from kltransfer.train import Row, Trainer
+from kltransfer.training.trainer import Row, Trainer
 
 JOBS = (("body=ball", "task=go_to_target"), ("body=ant", "task=move_box"))
 

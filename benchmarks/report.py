@@ -171,6 +171,6 @@ def versions(packages: Sequence[str]) -> dict[str, str | None]:
 
 def commit() -> dict[str, Any] | None:
     """Return revision and whether tracked files were changed, None outside a checkout."""
-    from kltransfer.provenance import git_state  # a worker has to do without the project
+    from kltransfer.run.provenance import git_state  # a worker has to do without the project
 
     return git_state(ROOT / "kltransfer")

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 # Training draws nothing; without a display dm_control otherwise warns at its import, or aborts later.
 os.environ.setdefault("MUJOCO_GL", "disable")
 
-from kltransfer.config import ConfigError, choices, conf_dir, one_line, resolved
-from kltransfer.preemption import EXIT_STATUS, Preempted
-from kltransfer.run_folder import RunFolderError, outputs_root, run_path, settle
-from kltransfer.source import source_config
-from kltransfer.validation import validate
+from kltransfer.config.schema import ConfigError, choices, conf_dir, one_line, resolved
+from kltransfer.config.source import source_config
+from kltransfer.config.validation import validate
+from kltransfer.run.folder import RunFolderError, outputs_root, run_path, settle
+from kltransfer.run.preemption import EXIT_STATUS, Preempted
 
 DONE, FAILED, PREEMPTED = 0, 1, EXIT_STATUS
 
@@ -117,7 +117,7 @@ def run_composed(composed: DictConfig) -> None:
         _remove_if_empty(folder)
         raise
 
-    from kltransfer.run import execute  # here, not above: it takes seconds to import torch
+    from kltransfer.run.run import execute  # here, not above: it takes seconds to import torch
 
     execute(config, folder)
 

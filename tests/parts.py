@@ -4,13 +4,13 @@ from typing import Any
 
 import torch
 
-from kltransfer.actor import Actor
-from kltransfer.agent import Agent, PolicyOptions
-from kltransfer.envs.timestep import ObservationLayout
-from kltransfer.learner import Learner
-from kltransfer.losses import Noise, Window
-from kltransfer.replay import Replay
-from kltransfer.train import Trainer
+from kltransfer.agent.agent import Agent, PolicyOptions
+from kltransfer.envs.spec import ObservationLayout
+from kltransfer.training.actor import Actor
+from kltransfer.training.learner import Learner
+from kltransfer.training.losses import Noise, Window
+from kltransfer.training.replay import Replay
+from kltransfer.training.trainer import Trainer
 from tests.toy import MatchNumber
 
 LAYOUT = ObservationLayout(proprioception=3, boxes=2, task=2)

@@ -11,9 +11,9 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from kltransfer import cli
-from kltransfer.config import conf_dir
-from kltransfer.preemption import Preempted
-from kltransfer.run_folder import RunFolder
+from kltransfer.config.schema import conf_dir
+from kltransfer.run.folder import RunFolder
+from kltransfer.run.preemption import Preempted
 
 Calls = list[tuple[DictConfig, Path]]
 
@@ -22,9 +22,9 @@ Calls = list[tuple[DictConfig, Path]]
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     """Replace training: collect what it would be called with."""
     made: Calls = []
-    run = ModuleType("kltransfer.run")
+    run = ModuleType("kltransfer.run.run")
     run.execute = lambda config, folder: made.append((config, folder))  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "kltransfer.run", run)
+    monkeypatch.setitem(sys.modules, "kltransfer.run.run", run)
     return made
 
 
@@ -42,7 +42,7 @@ def process(*words: str, cwd: Path, conf: Path | None = None) -> subprocess.Comp
     program = "from kltransfer import cli; cli.main()"
     if conf is not None:
         stub = f"c.conf_dir = lambda: pathlib.Path({str(conf)!r})"
-        program = f"import kltransfer.config as c, pathlib; {stub}; {program}"
+        program = f"import kltransfer.config.schema as c, pathlib; {stub}; {program}"
     environment = {**os.environ, "PYTHONPATH": str(conf_dir().parent)}
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", program, *words],
@@ -180,9 +180,9 @@ def test_each_end_has_its_exit_code(
     def execute(config: DictConfig, folder: Path) -> None:
         raise error
 
-    run = ModuleType("kltransfer.run")
+    run = ModuleType("kltransfer.run.run")
     run.execute = execute  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "kltransfer.run", run)
+    monkeypatch.setitem(sys.modules, "kltransfer.run.run", run)
     assert command(monkeypatch, "") == code
     assert_one_sentence(capsys.readouterr().err, said)
 
@@ -191,7 +191,7 @@ def test_a_crash_shows_its_traceback(monkeypatch: pytest.MonkeyPatch, calls: Cal
     def execute(config: DictConfig, folder: Path) -> None:
         raise ZeroDivisionError("a real defect")
 
-    monkeypatch.setattr(sys.modules["kltransfer.run"], "execute", execute)
+    monkeypatch.setattr(sys.modules["kltransfer.run.run"], "execute", execute)
     monkeypatch.setattr(sys, "argv", ["kltransfer"])
     with pytest.raises(ZeroDivisionError, match="a real defect"):
         cli.main()

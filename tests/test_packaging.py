@@ -61,7 +61,11 @@ def test_an_installed_wheel_works_in_any_folder(wheel: Path, tmp_path: Path) -> 
     assert done.returncode == 0
     assert "name: distral" in done.stdout
     where = subprocess.run(
-        [tmp_path / "venv/bin/python", "-c", "from kltransfer.config import conf_dir; print(conf_dir())"],
+        [
+            tmp_path / "venv/bin/python",
+            "-c",
+            "from kltransfer.config.schema import conf_dir; print(conf_dir())",
+        ],
         cwd=elsewhere,
         env={**environment, "MUJOCO_GL": "disable"},
         capture_output=True,

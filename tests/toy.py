@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from kltransfer.envs.timestep import Array, Episodes, ObservationLayout, TimeStep
+from kltransfer.envs.spec import Array, Episodes, ObservationLayout, TimeStep
 
 LENGTH = 4
 

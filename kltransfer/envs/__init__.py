@@ -4,8 +4,8 @@ from kltransfer.envs.batch import BatchEnvironment
 from kltransfer.envs.environment import Environment
 from kltransfer.envs.scene import Arena
 from kltransfer.envs.single import load
+from kltransfer.envs.spec import Episodes, ObservationLayout, TimeStep
 from kltransfer.envs.tasks import Task, load_task
-from kltransfer.envs.timestep import Episodes, ObservationLayout, TimeStep
 
 __all__ = [
     "Arena",

@@ -14,8 +14,8 @@ from kltransfer.envs.egocentric import egocentric
 from kltransfer.envs.environment import State
 from kltransfer.envs.placement import draw_placement
 from kltransfer.envs.scene import BOX_RGBA, GOAL_RGBA, TARGET_RGBA, Arena, build_scene
+from kltransfer.envs.spec import Array, Episodes, Mask, ObservationLayout, TimeStep
 from kltransfer.envs.tasks import Task, draw_goals, encode_goals, inside, judge
-from kltransfer.envs.timestep import Array, Episodes, Mask, ObservationLayout, TimeStep
 
 # what the observation reads: positions and velocities of the state just reached
 STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)

@@ -13,7 +13,7 @@ from dm_control.suite import common
 from dm_control.suite import quadruped as quadruped_suite
 from numpy.typing import NDArray
 
-from kltransfer.envs.timestep import Floats
+from kltransfer.envs.spec import Floats
 
 Element: TypeAlias = Any  # of a PyMJCF model
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kltransfer.envs.timestep import Floats
+from kltransfer.envs.spec import Floats
 
 
 def egocentric(points: Floats, origin: Floats, forward: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from kltransfer.envs.timestep import Array, Episodes, ObservationLayout, TimeStep
+from kltransfer.envs.spec import Array, Episodes, ObservationLayout, TimeStep
 
 State = dict[str, Any]
 

@@ -12,8 +12,8 @@ from dm_env import specs
 
 from kltransfer.envs.batch import BatchEnvironment
 from kltransfer.envs.scene import Arena
+from kltransfer.envs.spec import GROUPS, Array, TimeStep
 from kltransfer.envs.tasks import Task, load_task
-from kltransfer.envs.timestep import GROUPS, Array, TimeStep
 
 
 def load(body: str, task: str, seed: int, arena: Arena | None = None) -> "SingleEnvironment":

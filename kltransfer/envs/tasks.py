@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from kltransfer.envs.timestep import Array, Floats, Mask
+from kltransfer.envs.spec import Array, Floats, Mask
 
 Indices = NDArray[np.int64]
 

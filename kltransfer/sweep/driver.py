@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kltransfer.config import ConfigError
-from kltransfer.preemption import EXIT_STATUS
+from kltransfer.config.schema import ConfigError
+from kltransfer.run.preemption import EXIT_STATUS
 from kltransfer.sweep import local, plan, queue, slurm
 from kltransfer.sweep.locks import locked
 from kltransfer.sweep.plan import PRETRAINING, Run
@@ -17,7 +17,7 @@ DONE, FAILED, STOPPED = 0, 1, EXIT_STATUS  # as of a single run
 
 
 def on_slurm(
-    runs: Sequence[Run], root: Path, options: slurm.Options, function: str = "kltransfer.run.execute"
+    runs: Sequence[Run], root: Path, options: slurm.Options, function: str = "kltransfer.run.run.execute"
 ) -> int:
     """Submit a sweep to SLURM, wait for it unless told otherwise, and return the exit code.
 
@@ -50,7 +50,7 @@ def on_slurm(
 
 
 def on_this_machine(
-    runs: Sequence[Run], root: Path, options: local.Options, function: str = "kltransfer.run.execute"
+    runs: Sequence[Run], root: Path, options: local.Options, function: str = "kltransfer.run.run.execute"
 ) -> int:
     """Run a sweep here, wait for it unless told otherwise, and return the exit code."""
     local.check(options)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from kltransfer.preemption import EXIT_STATUS, Preempted
+from kltransfer.run.preemption import EXIT_STATUS, Preempted
 from kltransfer.sweep import ticket
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ class Job:
         function: dotted name of what is called with both.
     """
 
-    def __init__(self, config: DictConfig, folder: Path, function: str = "kltransfer.run.execute") -> None:
+    def __init__(
+        self, config: DictConfig, folder: Path, function: str = "kltransfer.run.run.execute"
+    ) -> None:
         self.config, self.folder, self.function = config, folder, function
 
     def __call__(self) -> None:

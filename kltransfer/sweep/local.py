@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from kltransfer.config import ConfigError
+from kltransfer.config.schema import ConfigError
 from kltransfer.sweep import ticket
 from kltransfer.sweep.job import Job
 from kltransfer.sweep.plan import Run
@@ -69,7 +69,7 @@ class Pool:
         experiment: Path,
         options: Options,
         watch: Watch,
-        function: str = "kltransfer.run.execute",
+        function: str = "kltransfer.run.run.execute",
     ) -> None:
         self.options, self.watch, self.function = options, watch, function
         self._gpus = visible_gpus() if options.gpus is None else options.gpus

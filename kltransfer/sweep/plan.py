@@ -11,8 +11,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from kltransfer.atomic import write_atomically
-from kltransfer.config import ConfigError
-from kltransfer.identity import config_hash
+from kltransfer.config.identity import config_hash
+from kltransfer.config.schema import ConfigError
 
 PRETRAINING = "pretraining"  # the method of a run that no one asked for by name
 Source = Callable[[DictConfig], "tuple[DictConfig, Path] | None"]

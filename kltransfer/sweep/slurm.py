@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from kltransfer.config import ConfigError
+from kltransfer.config.schema import ConfigError
 from kltransfer.sweep import queue, ticket
 from kltransfer.sweep.job import Job
 from kltransfer.sweep.plan import Run
@@ -58,7 +58,7 @@ def submit(
     before: Mapping[Path, State],
     experiment: Path,
     options: Options,
-    function: str = "kltransfer.run.execute",
+    function: str = "kltransfer.run.run.execute",
 ) -> list[str]:
     """Submit `runs`, each with a ticket in its folder, and return the ids of the jobs.
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from kltransfer.run_folder import FAILED, FINISHED, PREEMPTED, RUNNING, read_status
+from kltransfer.run.folder import FAILED, FINISHED, PREEMPTED, RUNNING, read_status
 from kltransfer.sweep import ticket
 from kltransfer.sweep.locks import is_locked
 from kltransfer.sweep.queue import Queue

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kltransfer.progress import duration
-from kltransfer.run_folder import read_status
+from kltransfer.run.folder import read_status
+from kltransfer.run.progress import duration
 from kltransfer.sweep import plan, queue, ticket
 from kltransfer.sweep.state import State, states
 

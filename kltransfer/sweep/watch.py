@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kltransfer.run_folder import read_status
+from kltransfer.run.folder import read_status
 from kltransfer.sweep import ticket
 from kltransfer.sweep.state import Planned, State
 from kltransfer.sweep.status import table

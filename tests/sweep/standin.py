@@ -7,8 +7,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from kltransfer.preemption import Preempted, StopRequest
-from kltransfer.run_folder import RunFolder
+from kltransfer.run.folder import RunFolder
+from kltransfer.run.preemption import Preempted, StopRequest
 
 UNLUCKY = "unlucky.log"  # a file in the folder of a run that is to fail
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kltransfer.run_folder import read_status
+from kltransfer.run.folder import read_status
 from kltransfer.sweep import plan
 from tests.sweep.conftest import wait_until
 from tests.sweep.slurm_cluster import Cluster

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kltransfer.run_folder import read_status
+from kltransfer.run.folder import read_status
 from kltransfer.sweep import driver, local, ticket
 from kltransfer.sweep.plan import PRETRAINING, Run
 from kltransfer.sweep.state import State, state, states

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kltransfer.config import ConfigError
+from kltransfer.config.schema import ConfigError
 from kltransfer.sweep import plan
 from kltransfer.sweep.driver import choose
 from kltransfer.sweep.plan import PRETRAINING, Run

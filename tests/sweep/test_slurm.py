@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from kltransfer.config import ConfigError
-from kltransfer.run_folder import read_status
+from kltransfer.config.schema import ConfigError
+from kltransfer.run.folder import read_status
 from kltransfer.sweep import driver, queue, slurm, status, ticket
 from kltransfer.sweep.plan import PRETRAINING, Run
 from kltransfer.sweep.state import State, state, states

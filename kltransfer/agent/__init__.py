@@ -1,0 +1,1 @@
+"""What an agent is: distributions, networks, priors, and the modules that act."""

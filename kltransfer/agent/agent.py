@@ -1,0 +1,212 @@
+"""An agent of the paper: its policies, default policies and critics.
+
+Legend: T time, B batch, O observation, Z latent, A action. A flat agent is a hierarchical one without latents
+(Z = 0) whose low level sees the task; all else follows: its high level is empty, its KL is zero.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from kltransfer.agent.gaussian import Gaussian, log_prob, sample, standard_normal
+from kltransfer.agent.networks import ClipInward, CriticNetwork, GaussianNetwork
+from kltransfer.agent.priors import HighLevelPrior, make_prior, memory
+from kltransfer.envs.spec import ObservationLayout
+
+
+@dataclass(frozen=True)
+class PolicyOptions:
+    """What a policy network sees and how it is built; see `GaussianHead`."""
+
+    sees: Sequence[str]
+    hidden: Sequence[int]
+    min_std: float
+    max_std: float
+    initial_std: float
+    initial_scale: float
+    bounded_mean: bool
+
+
+class View(nn.Module):
+    """The part of an observation that a network may see: the information asymmetry of Section 3.1."""
+
+    def __init__(self, layout: ObservationLayout, groups: Sequence[str]) -> None:
+        super().__init__()
+        columns = [i for group in groups for i in range(*layout.slice(group).indices(layout.size))]
+        self.size = len(columns)
+        self.register_buffer("columns", torch.tensor(columns, dtype=torch.long), persistent=False)
+        self.columns: Tensor
+        # A contiguous range, the common case, is a view without a copy.
+        self.range = (columns[0], self.size) if columns == list(range(columns[0], columns[-1] + 1)) else None
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return the columns of the groups, `[..., O]` to `[..., size]`."""
+        if self.range is not None:
+            return observation.narrow(-1, *self.range)
+        return observation.index_select(-1, self.columns)
+
+
+class HighLevel(nn.Module):
+    """pi^H: observations to the innovation of z; see `priors` for how an innovation makes a latent."""
+
+    def __init__(self, layout: ObservationLayout, size: int, options: PolicyOptions) -> None:
+        super().__init__()
+        self.view = View(layout, options.sees)
+        self.network = make_network(self.view.size, size, options)
+
+    def forward(self, observation: Tensor) -> Gaussian:
+        """Return the innovation of z_t, `[..., O]` to a Gaussian over `[..., Z]`."""
+        innovation: Gaussian = self.network(self.view(observation))
+        return innovation
+
+
+class NoHighLevel(nn.Module):
+    """The high level of a flat agent: a latent of no dimensions."""
+
+    def forward(self, observation: Tensor) -> Gaussian:
+        """Return a Gaussian over nothing."""
+        empty = observation[..., :0]
+        return Gaussian(empty, empty)
+
+
+class LowLevel(nn.Module):
+    """pi^L or pi_0^L: latents and observations to actions; the simulator clips them to [-1, 1]."""
+
+    def __init__(
+        self, layout: ObservationLayout, latent_size: int, action_size: int, options: PolicyOptions
+    ) -> None:
+        super().__init__()
+        self.view = View(layout, options.sees)
+        self.network = make_network(latent_size + self.view.size, action_size, options)
+
+    def forward(self, latent: Tensor, observation: Tensor) -> Gaussian:
+        """Return a Gaussian over actions, `[..., Z]` and `[..., O]` to `[..., A]`."""
+        action: Gaussian = self.network(torch.cat([latent, self.view(observation)], dim=-1))
+        return action
+
+
+def make_network(inputs: int, size: int, options: PolicyOptions) -> GaussianNetwork:
+    """Build a policy network."""
+    return GaussianNetwork(
+        inputs,
+        size,
+        hidden=options.hidden,
+        min_std=options.min_std,
+        max_std=options.max_std,
+        initial_std=options.initial_std,
+        initial_scale=options.initial_scale,
+        bounded_mean=options.bounded_mean,
+    )
+
+
+class Critic(nn.Module):
+    """Q(a, z, x), one or two of them; sees everything."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int], count: int) -> None:
+        super().__init__()
+        self.network = CriticNetwork(inputs, hidden=hidden, count=count)
+
+    def forward(self, action: Tensor, latent: Tensor, observation: Tensor) -> Tensor:
+        """Return `[count, ...]` values; actions count as the simulator takes them, clipped to [-1, 1]."""
+        values: Tensor = self.network(torch.cat([ClipInward.apply(action), latent, observation], dim=-1))
+        return values
+
+
+class Agent(nn.Module):
+    """The modules of an agent.
+
+    `default_policy` is None where pi_0^L is pi^L itself, so that their KL is zero.
+
+    Args:
+        layout: sizes of the observation groups.
+        action_size: A.
+        latent_size: Z, 0 for a flat agent.
+        residual: whether the high level moves z relative to the prior's memory, z_t = c z_{t-1} + sqrt(1 -
+            c^2) u_t, or sets z_t = u_t.
+        separate_default_policy: whether pi_0^L is a network of its own.
+    """
+
+    def __init__(
+        self,
+        layout: ObservationLayout,
+        action_size: int,
+        *,
+        latent_size: int,
+        prior: str,
+        prior_coefficient: float,
+        prior_hidden: Sequence[int],
+        residual: bool,
+        high_level: PolicyOptions,
+        low_level: PolicyOptions,
+        separate_default_policy: bool,
+        default_policy: PolicyOptions,
+        critic_hidden: Sequence[int],
+        critics: int,
+    ) -> None:
+        super().__init__()
+        self.layout, self.action_size, self.latent_size = layout, action_size, latent_size
+        self.high_level: HighLevel | NoHighLevel = (
+            HighLevel(layout, latent_size, high_level) if latent_size else NoHighLevel()
+        )
+        self.high_level_prior: HighLevelPrior = make_prior(
+            prior, latent_size, prior_coefficient, prior_hidden
+        )
+        self.low_level = LowLevel(layout, latent_size, action_size, low_level)
+        self.default_policy: LowLevel | None = (
+            LowLevel(layout, latent_size, action_size, default_policy) if separate_default_policy else None
+        )
+        self.critic = Critic(action_size + latent_size + layout.size, critic_hidden, critics)
+        self.memory_coefficient = prior_coefficient if residual and prior != "isotropic" else 0.0
+
+    def latent(self, innovation: Gaussian, previous: Tensor, first: Tensor) -> Gaussian:
+        """Return pi^H(z_t | x_t), where the history x_t includes z of the step before.
+
+        Args:
+            innovation: the high level's output, over `[..., Z]`.
+            previous: z_{t-1}, `[..., Z]`.
+            first: `[...]`, 1 on the first step of an episode.
+        """
+        carry, scale = memory(self.memory_coefficient, first)
+        return Gaussian(carry * previous + scale * innovation.mean, scale * innovation.std)
+
+
+def perceive(observation: Tensor) -> Tensor:
+    """Return observations as the networks take them, `asinh(x)`: nearly x up to 1, its logarithm beyond.
+
+    Accelerometers peak at hundreds of m/s^2 where a target is metres away; the first layer's normalisation
+    would drown the target in them.
+    """
+    return torch.asinh(observation)
+
+
+class Decision(NamedTuple):
+    """What an agent does in one state of each of N simulations."""
+
+    action: Tensor  # [N, A]
+    log_prob: Tensor  # [N], log pi^L(a_t | z_t, x_t): Retrace divides one conditional by another
+    latent: Tensor  # [N, Z], z_t
+    noise: Tensor  # [N, Z], eps_t that made z_t
+    high: Gaussian  # pi^H(z_t | x_t)
+
+
+@torch.no_grad()
+def act(
+    agent: Agent,
+    observation: Tensor,
+    previous: Tensor,
+    first: Tensor,
+    generator: torch.Generator,
+    deterministic: bool = False,
+) -> Decision:
+    """Choose z and a for a batch of simulations: samples, or the means if `deterministic`."""
+    spread = 0.0 if deterministic else 1.0
+    observation = perceive(observation)
+    noise = spread * standard_normal((len(observation), agent.latent_size), generator)
+    high = agent.latent(agent.high_level(observation), previous, first)
+    latent = sample(high, noise)
+    low = agent.low_level(latent, observation)
+    action = sample(low, spread * standard_normal((len(observation), agent.action_size), generator))
+    return Decision(action, log_prob(low, action), latent, noise, high)

@@ -1,0 +1,72 @@
+"""The three high-level default policies pi_0^H(z_t | z_{t-1}) of Section 3.1.
+
+All have the form `z_t = c z_{t-1} + sqrt(1 - c^2) u_t`: the prior is a distribution of the innovation u_t,
+and c carries the memory. The first latent of an episode has no predecessor: there c is 0.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from kltransfer.agent.gaussian import Gaussian
+from kltransfer.agent.networks import GaussianNetwork
+
+
+def memory(coefficient: float, first: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the weights of z of the step before and of the innovation, each `[..., 1]`.
+
+    Args:
+        coefficient: c, in [0, 1).
+        first: `[...]`, 1 on the first step of an episode, else 0.
+    """
+    carry = coefficient * (1 - first).unsqueeze(-1)
+    return carry, torch.sqrt(1 - carry.square())
+
+
+class AR1(nn.Module):
+    """`z_t ~ N(c z_{t-1}, 1 - c^2)`, whose marginal is N(0, 1); c = 0 is the isotropic Gaussian."""
+
+    def __init__(self, coefficient: float) -> None:
+        super().__init__()
+        self.coefficient = coefficient
+
+    def forward(self, previous: Tensor, first: Tensor) -> Gaussian:
+        """Return pi_0^H(z_t | z_{t-1}): `[..., Z]` and `[...]` to a Gaussian over `[..., Z]`."""
+        carry, scale = memory(self.coefficient, first)
+        return Gaussian(carry * previous, scale.expand_as(previous))
+
+
+class LearnedAR(nn.Module):
+    """`z_t ~ N(mu(z_{t-1}), sigma(z_{t-1})^2)`, learned by distillation, started at AR(1)."""
+
+    def __init__(self, size: int, coefficient: float, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.coefficient = coefficient
+        self.innovation = GaussianNetwork(
+            size + 1,
+            size,
+            hidden=hidden,
+            min_std=0.05,
+            max_std=2.0,
+            initial_std=1.0,
+            initial_scale=0.0,  # exactly AR(1) at the start
+            bounded_mean=False,
+        )
+
+    def forward(self, previous: Tensor, first: Tensor) -> Gaussian:
+        """Return pi_0^H(z_t | z_{t-1}); the first step of an episode sees zeros and a flag."""
+        carry, scale = memory(self.coefficient, first)
+        flag = first.unsqueeze(-1)
+        mean, std = self.innovation(torch.cat([previous * (1 - flag), flag], dim=-1))
+        return Gaussian(carry * previous + scale * mean, scale * std)
+
+
+HighLevelPrior = AR1 | LearnedAR
+
+
+def make_prior(name: str, size: int, coefficient: float, hidden: Sequence[int]) -> HighLevelPrior:
+    """Build the prior that the paper calls `isotropic`, `ar1` or `ar_learned`; `none` has no latents."""
+    if name == "ar_learned":
+        return LearnedAR(size, coefficient, hidden)
+    return AR1(coefficient if name == "ar1" else 0.0)

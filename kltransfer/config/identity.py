@@ -1,0 +1,87 @@
+"""When two configs are the same run: what decides the result, and what does not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from kltransfer.config.schema import schema
+
+# Top-level keys without influence on what is learned: names, reporting, the machine, how often to save.
+# (A scale is a name for values that stand elsewhere in the config.)
+FREE = (
+    "label",
+    "experiment",
+    "command",
+    "scale",
+    "logger",
+    "wandb",
+    "log_every",
+    "checkpoint_every",
+    "device",
+)
+
+
+class _Absent:
+    """Stand for the value of an option that a config does not have."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT = _Absent()
+
+
+def config_hash(config: DictConfig, seeds: bool = True) -> str:
+    """Return the SHA-256 of all that determines the result: everything but FREE.
+
+    Without `seeds` two runs that differ only in their random numbers are the same.
+    """
+    content = _content(config)
+    for key in (*FREE, *(() if seeds else ("seed", "transfer_seed"))):
+        content.pop(key, None)
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def reconcile(
+    frozen: DictConfig, asked: DictConfig, keep_all: bool
+) -> tuple[DictConfig, dict[str, tuple[Any, Any]]]:
+    """Return the config that a frozen run goes on with, and what differs: option to (frozen, asked).
+
+    With `keep_all` the frozen values hold and every difference is returned. Without it the FREE options
+    are taken from `asked`, and only the differences in the others are returned. Options that were added
+    to the schema since take the value asked for.
+    """
+    old, new = _content(frozen), _content(asked)
+    changed = differences(old, new)
+    kept = old if keep_all else {key: value for key, value in old.items() if key not in FREE}
+    settled = OmegaConf.merge(schema(), new, kept)
+    assert isinstance(settled, DictConfig)
+    settled.transfer_mode.source = old["transfer_mode"]["source"]  # a mapping: merging would join the two
+    # Without transfer nothing is drawn from the transfer's seed: a panel's sweep over it is the same run.
+    idle = ("command", "transfer_seed") if new["transfer_mode"]["name"] == "none" else ("command",)
+    changed = {key: pair for key, pair in changed.items() if key not in idle}
+    if not keep_all:
+        changed = {key: pair for key, pair in changed.items() if key.split(".")[0] not in FREE}
+    return settled, changed
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
+    """Return the options of two nested mappings that differ, by dotted name; ABSENT where one has none."""
+    changed: dict[str, tuple[Any, Any]] = {}
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key, ABSENT), new.get(key, ABSENT)
+        if isinstance(before, dict) and isinstance(after, dict):
+            changed |= differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            changed[prefix + key] = (before, after)
+    return changed
+
+
+def _content(config: DictConfig) -> dict[str, Any]:
+    content: Any = OmegaConf.to_container(config, resolve=True)
+    return {str(key): value for key, value in content.items()}

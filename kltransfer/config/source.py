@@ -1,0 +1,86 @@
+"""The run that a transfer takes its modules from: its config follows from the transfer's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from kltransfer.config.schema import ConfigError, choices, one_line, schema
+from kltransfer.config.validation import validate
+
+# A source may name these groups; any other key of `transfer_mode.source` is an option.
+GROUPS = ("body", "task", "agent", "hl_prior", "ll_sharing", "regime")
+# What a source cannot be told: it learns from scratch, and its folder is found by its content.
+_FORBIDDEN = ("transfer_mode", "transfer_seed", "label", "experiment", "command")
+
+
+def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
+    """Return the config of the run that `config` transfers from, None where there is none to train.
+
+    That is for no transfer, and for a source given as a checkpoint. The source is the run itself from
+    scratch, with the entries of `transfer_mode.source` on top: groups by the name of their YAML in `conf`,
+    options by their name. What the transfer asks of the high level's view holds for its source too.
+    Raises `ConfigError`.
+    """
+    transfer = config.transfer_mode
+    if transfer.name == "none" or "checkpoint" in transfer.source:
+        return None
+    entries: Any = OmegaConf.to_container(transfer.source)
+    groups = {key: entries[key] for key in GROUPS if isinstance(entries.get(key), str)}
+    options = {key: value for key, value in entries.items() if key not in groups}
+    for key in _FORBIDDEN:
+        if key in options:
+            raise ConfigError(f"transfer_mode.source.{key} cannot be set: a source is learned from scratch.")
+    source = OmegaConf.merge(schema(), OmegaConf.to_container(config))
+    assert isinstance(source, DictConfig)
+    try:
+        # An agent comes first: it is a preset that chooses prior and sharing too.
+        for group in sorted(groups, key=lambda name: name != "agent"):
+            _load(source, conf, group, groups[group])
+        if transfer.name == "body":
+            source.agent.high_level.sees = config.agent.high_level.sees
+        source.merge_with(_nested(options))
+        source.transfer_mode = schema().transfer_mode
+        _load(source, conf, "transfer_mode", "none")
+        source.merge_with({"transfer_seed": 0, "label": "", "experiment": "none", "command": []})
+        validate(source)
+    except (OmegaConfBaseException, ConfigError) as error:
+        raise ConfigError(f"in the transfer's source: {one_line(error)}") from error
+    return source
+
+
+def _load(config: DictConfig, conf: Path, group: str, name: str) -> None:
+    """Put option `name` of a group into `config`, in place of what is there.
+
+    Understands what the groups of `conf` use of Hydra: `# @package _global_`, and defaults of the forms
+    `name@group` and `override /group: name`.
+    """
+    names = choices(conf, group)
+    if name not in names:
+        raise ConfigError(f"there is no {group} {name!r}: choose one of {', '.join(names)}.")
+    file = conf / group / f"{name}.yaml"
+    preset: Any = OmegaConf.to_container(OmegaConf.load(file))
+    for default in preset.pop("defaults", []):
+        if isinstance(default, str):
+            base, _, package = default.partition("@")
+            _load(config, conf, package or group, base)
+        else:
+            for key, base in default.items():
+                _load(config, conf, key.removeprefix("override").strip().removeprefix("/"), base)
+    if file.read_text().startswith("# @package _global_"):
+        config.merge_with(preset)
+    else:
+        config[group] = schema()[group]
+        config.merge_with({group: preset})
+
+
+def _nested(options: Mapping[str, Any]) -> DictConfig:
+    """Return options with dotted names as a nested config."""
+    nested = OmegaConf.create()
+    for key, value in options.items():
+        OmegaConf.update(nested, key, value, force_add=True)
+    return nested

@@ -1,0 +1,233 @@
+"""What goes together and what does not: refused in one sentence before anything is built."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from kltransfer.config.schema import ConfigError
+from kltransfer.envs.scene import Arena
+from kltransfer.envs.spec import GROUPS
+from kltransfer.envs.tasks import Task
+
+FLAT_AGENTS = ("svg0", "distral")
+MODULE_STATES = ("new", "initialised", "frozen")
+
+WORDS = {
+    "agent.name": ("hierarchical", *FLAT_AGENTS),
+    "hl_prior.name": ("isotropic", "ar1", "ar_learned", "none"),
+    "ll_sharing.name": ("shared", "separate", "none"),
+    "ll_sharing.on_task_transfer": MODULE_STATES,
+    "transfer_mode.name": ("none", "task", "body"),
+    "transfer_mode.high_level": MODULE_STATES,
+    "transfer_mode.high_level_prior": MODULE_STATES,
+    "transfer_mode.low_level": MODULE_STATES,
+    "transfer_mode.default_policy": MODULE_STATES,
+    "algorithm.value_policy": ("online", "target"),
+    "algorithm.latent_noise": ("fresh", "stored"),
+    "algorithm.precision": ("auto", "float32", "bfloat16"),
+}
+POSITIVE = (
+    "agent.high_level.min_std",
+    "agent.low_level.min_std",
+    "agent.high_level.initial_scale",
+    "agent.low_level.initial_scale",
+    "regime.replay_ratio",
+    "algorithm.policy_learning_rate",
+    "algorithm.critic_learning_rate",
+    "algorithm.prior_learning_rate",
+)
+AT_LEAST_ONE = (
+    "agent.critic.count",
+    "regime.simulations",
+    "regime.round_steps",
+    "regime.replay_size",
+    "regime.min_replay_size",
+    "algorithm.batch_size",
+    "algorithm.unroll_length",
+    "algorithm.action_samples",
+    "algorithm.target_period",
+    "log_every",
+    "checkpoint_every",
+)
+NOT_NEGATIVE = (
+    "seed",
+    "transfer_seed",
+    "learner_steps",
+    "agent.latent_size",
+    "algorithm.kl_cost",
+    "algorithm.entropy_cost",
+)
+LAYERS = (
+    "agent.high_level.hidden",
+    "agent.low_level.hidden",
+    "agent.critic.hidden",
+    "hl_prior.hidden",
+)
+
+
+def validate(config: DictConfig) -> None:
+    """Raise `ConfigError` at the first value, or pair of values, that makes no sense."""
+    _check_words(config)
+    _check_numbers(config)
+    _check_networks(config)
+    _check_agent(config)
+    _check_transfer(config)
+    _check_replay(config)
+    _check_geometry(config)
+
+
+def _check_words(config: DictConfig) -> None:
+    for key, allowed in WORDS.items():
+        _require(_get(config, key) in allowed, config, key, f"choose one of {', '.join(allowed)}")
+    _require(
+        re.fullmatch(r"auto|cpu|cuda(:\d+)?", config.device), config, "device", "choose auto, cpu or cuda"
+    )
+    for key in ("label", "experiment"):
+        usable = re.fullmatch(r"[\w.=-]*", config[key]) and not config[key].startswith(".")
+        _require(usable, config, key, "use letters, digits and _ . = -, for a folder is named so")
+
+
+def _check_numbers(config: DictConfig) -> None:
+    for key in POSITIVE:
+        _require(0 < _get(config, key) < math.inf, config, key, "it must be above 0")
+    for key in AT_LEAST_ONE:
+        _require(_get(config, key) >= 1, config, key, "it must be 1 or more")
+    for key in NOT_NEGATIVE:
+        _require(0 <= _get(config, key) < math.inf, config, key, "it must be 0 or more")
+    for key in ("algorithm.discount", "algorithm.retrace_lambda"):
+        _require(0 <= _get(config, key) <= 1, config, key, "it must lie between 0 and 1")
+    _require(
+        0 <= config.hl_prior.coefficient < 1,
+        config,
+        "hl_prior.coefficient",
+        "it must be at least 0 and below 1, or the process has no stationary variance",
+    )
+
+
+def _check_networks(config: DictConfig) -> None:
+    for key in LAYERS:
+        _require(all(units >= 1 for units in _get(config, key)), config, key, "a layer needs 1 unit or more")
+    for key in ("agent.high_level", "agent.low_level"):
+        network = _get(config, key)
+        if not network.min_std < network.initial_std < network.max_std < math.inf:
+            raise ConfigError(
+                f"{key} starts with a standard deviation of {network.initial_std}, not between its bounds "
+                f"{network.min_std} and {network.max_std}: set {key}.initial_std= between them."
+            )
+    for key in ("agent.high_level.sees", "agent.low_level.sees", "agent.default_policy_sees"):
+        groups = _get(config, key)
+        known = groups and set(groups) <= set(GROUPS) and len(set(groups)) == len(groups)
+        _require(known, config, key, f"list some of {', '.join(GROUPS)}, each once")
+
+
+def _check_agent(config: DictConfig) -> None:
+    agent, prior, sharing = config.agent.name, config.hl_prior.name, config.ll_sharing.name
+    if agent in FLAT_AGENTS:
+        if prior != "none":
+            raise ConfigError(
+                f"{agent} is flat and has no high level for hl_prior={prior}: leave hl_prior out."
+            )
+        if sharing != "none":
+            raise ConfigError(
+                f"{agent} is flat and has no low level for ll_sharing={sharing}: leave ll_sharing out."
+            )
+        _require(config.agent.latent_size == 0, config, "agent.latent_size", "a flat agent has none")
+        return
+    if prior == "none":
+        raise ConfigError("the hierarchical agent needs a prior: set hl_prior=isotropic, ar1 or ar_learned.")
+    if sharing == "none":
+        raise ConfigError("the hierarchical agent needs a sharing: set ll_sharing=shared or separate.")
+    _require(config.agent.latent_size >= 1, config, "agent.latent_size", "it must be 1 or more")
+
+
+def _check_transfer(config: DictConfig) -> None:
+    transfer, agent, sharing = config.transfer_mode, config.agent.name, config.ll_sharing.name
+    modules = ("high_level", "high_level_prior", "low_level", "default_policy")
+    if transfer.name != "body" and not transfer.kl_shaping:
+        raise ConfigError("transfer_mode.kl_shaping=false is for transfer_mode=body only: leave it true.")
+    if transfer.name == "none":
+        if transfer.source:
+            raise ConfigError("a source is given but nothing is transferred: set transfer_mode=task or body.")
+        for module in modules:
+            if transfer[module] != "new":
+                raise ConfigError(
+                    f"transfer_mode.{module}={transfer[module]} needs a source: "
+                    "set transfer_mode=task or body."
+                )
+        return
+    if agent == "svg0":
+        raise ConfigError("svg0 has nothing to transfer: leave transfer_mode out, or set agent=distral.")
+    if agent == "distral" and transfer.name == "body":
+        raise ConfigError("distral has no high level that another body could use: set transfer_mode=task.")
+    if not transfer.source:
+        example = "task=move_box" if transfer.name == "task" else "body=ball"
+        raise ConfigError(
+            f"transfer_mode={transfer.name} needs a source: say what differs in it, as in "
+            f"transfer_mode.source.{example}, or set transfer_mode.source.checkpoint=FILE."
+        )
+    if "checkpoint" in transfer.source and len(transfer.source) > 1:
+        other = next(key for key in transfer.source if key != "checkpoint")
+        raise ConfigError(
+            f"transfer_mode.source.checkpoint brings its own config: leave transfer_mode.source.{other} out."
+        )
+    if transfer.name == "body" and "proprioception" in config.agent.high_level.sees:
+        raise ConfigError(
+            "a high level that sees proprioception fits one body only: "
+            "set agent.high_level.sees=[boxes,task]."
+        )
+    if sharing == "separate" and transfer.low_level == "frozen":
+        raise ConfigError(
+            "ll_sharing=separate has a low level of its own that learns: "
+            "set transfer_mode.low_level=initialised, or ll_sharing=shared to freeze it."
+        )
+    if sharing == "shared" and transfer.low_level != transfer.default_policy:
+        raise ConfigError(
+            "with ll_sharing=shared low level and default policy are one network: "
+            "set transfer_mode.low_level and transfer_mode.default_policy to the same word."
+        )
+
+
+def _check_replay(config: DictConfig) -> None:
+    regime, batch = config.regime, config.algorithm.batch_size * config.algorithm.unroll_length
+    if regime.min_replay_size > regime.replay_size:
+        raise ConfigError(
+            f"regime.min_replay_size={regime.min_replay_size} is never reached in a replay of "
+            f"{regime.replay_size}: set regime.replay_size= to as much or more."
+        )
+    if batch > regime.min_replay_size:
+        raise ConfigError(
+            f"a batch of {batch} steps (algorithm.batch_size x unroll_length) is more than the "
+            f"{regime.min_replay_size} that learning starts with: set regime.min_replay_size={batch} or more."
+        )
+    window = config.algorithm.unroll_length + 1
+    least = window * regime.simulations
+    if least > regime.min_replay_size:
+        raise ConfigError(
+            f"a window of {window} steps (algorithm.unroll_length + 1) of each of {regime.simulations} "
+            f"simulations is more than the {regime.min_replay_size} steps that learning starts with: "
+            f"set regime.min_replay_size={least} or more."
+        )
+
+
+def _check_geometry(config: DictConfig) -> None:
+    for group, kind in (("task", Task), ("arena", Arena)):
+        try:
+            kind(**OmegaConf.to_container(config[group]))  # type: ignore[arg-type]
+        except ValueError as error:
+            raise ConfigError(f"{group}: {error}.") from error
+
+
+def _get(config: DictConfig, key: str) -> Any:
+    return OmegaConf.select(config, key)
+
+
+def _require(condition: object, config: DictConfig, key: str, advice: str) -> None:
+    if not condition:
+        value = _get(config, key)
+        shown = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else value
+        raise ConfigError(f"{key}={shown} makes no sense: {advice}.")

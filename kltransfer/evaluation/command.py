@@ -1,0 +1,174 @@
+"""The command `kltransfer-eval`: how good the agent of a run is, in numbers, as a video, by its latents.
+
+Exit codes: 0 done; 1 with one sentence on standard error; 2 a command line that makes no sense.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kltransfer.atomic import write_atomically
+from kltransfer.evaluation.opengl import OpenGLError, choose_opengl
+from kltransfer.evaluation.output import OutputError, check_output, writing
+
+if TYPE_CHECKING:
+    from kltransfer.evaluation.trained import Trained
+
+MOST_SIMULATIONS = 64  # side by side; more gain little and need more memory
+FILMED_EPISODES = 3
+NOTE = (
+    "In brackets: 95 % intervals over the episodes of this one agent; "
+    "they say nothing about other seeds of its method."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    options = _parse(arguments)
+    outputs = (
+        (options.json, (".json",)),
+        (options.video, (".mp4", ".gif")),
+        (options.show_latents, (".png",)),
+    )
+    try:
+        for path, suffixes in outputs:
+            if path is not None:
+                check_output(path, suffixes, options.force)
+        # MuJoCo reads this when it is first imported, hence the imports within functions below.
+        if options.video:
+            os.environ["MUJOCO_GL"] = choose_opengl()
+        else:
+            os.environ.setdefault("MUJOCO_GL", "disable")
+        _evaluate(options)
+    except (OpenGLError, OutputError) as error:
+        return _fail(error)
+    except RuntimeError as error:
+        # By name: importing checkpoints imports torch, which a bad command need not wait for.
+        if type(error).__name__ != "CheckpointError":
+            raise
+        return _fail(error)
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    """Load the agent and do with it what the options ask for, numbers first."""
+    import torch
+
+    from kltransfer.evaluation.trained import read_trained
+
+    torch.set_num_threads(1)  # more would make sums depend on the machine
+    trained = read_trained(options.run_dir)
+    if options.show_latents and not trained.agent.latent_size:
+        flat = f"the agent of {options.run_dir} is flat ({trained.config.agent.name})"
+        raise OutputError(f"{flat}: it has no latents to show.")
+    if options.episodes:
+        _score(trained, options)
+    if options.show_latents:
+        _show_latents(trained, options)
+    if options.video:
+        _film(trained, options)
+
+
+def _score(trained: Trained, options: argparse.Namespace) -> None:
+    from kltransfer.evaluation.score import play
+
+    # Equal numbers of episodes for all simulations, so that few are played in vain.
+    rounds = -(-options.episodes // MOST_SIMULATIONS)
+    environment = trained.environment(-(-options.episodes // rounds), options.seed)
+    score = play(
+        environment,
+        trained.agent,
+        episodes=options.episodes,
+        seed=options.seed,
+        deterministic=options.deterministic,
+    )
+    print(f"{options.run_dir}: {trained.title}; {options.episodes} of its episodes, seed {options.seed}")
+    print(f"{score.table(environment.arena.control_timestep)}\n{NOTE}")
+    if options.json:
+        told = {name: getattr(options, name) for name in ("episodes", "seed", "deterministic")}
+        content = {"run": str(options.run_dir), "agent": trained.title, **told, **score.as_json()}
+        with writing(options.json):
+            write_atomically(options.json, json.dumps(content, indent=2, allow_nan=False).encode() + b"\n")
+
+
+def _show_latents(trained: Trained, options: argparse.Namespace) -> None:
+    from kltransfer.evaluation.latents import draw_latents, trace_episode
+
+    # The same episode as the video's first: same seed, one simulation.
+    environment = trained.environment(1, options.seed)
+    trace = trace_episode(environment, trained.agent, seed=options.seed, deterministic=options.deterministic)
+    with writing(options.show_latents):
+        draw_latents(options.show_latents, trace, f"{trained.title}, seed {options.seed}")
+    print(options.show_latents)
+
+
+def _film(trained: Trained, options: argparse.Namespace) -> None:
+    from kltransfer.evaluation.video import film
+
+    environment = trained.environment(1, options.seed)
+    with writing(options.video):
+        film(
+            options.video,
+            environment,
+            trained.agent,
+            episodes=FILMED_EPISODES,
+            seed=options.seed,
+            deterministic=options.deterministic,
+        )
+    print(options.video)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="kltransfer-eval",
+        description="Play episodes with the agent of a run, finished or not: returns, success rate, a video.",
+    )
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a run folder, or a checkpoint in one")
+    parser.add_argument(
+        "--episodes",
+        type=_natural,
+        default=100,
+        metavar="N",
+        help="to score; 0 for pictures alone (default: 100)",
+    )
+    parser.add_argument(
+        "--seed", type=_natural, default=0, metavar="S", help="of everything random (default: 0)"
+    )
+    parser.add_argument(
+        "--deterministic", action="store_true", help="act by the policies' means instead of samples"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the numbers, episode by episode"
+    )
+    parser.add_argument(
+        "--video", type=Path, metavar="FILE", help=f"film {FILMED_EPISODES} episodes as .mp4 or .gif"
+    )
+    parser.add_argument(
+        "--show-latents", type=Path, metavar="FILE", help="plot z and its KL over an episode as .png"
+    )
+    parser.add_argument("--force", action="store_true", help="replace files that exist")
+    options = parser.parse_args(arguments)
+    if options.json and not options.episodes:
+        parser.error("--json has nothing to write with --episodes 0")
+    return options
+
+
+def _natural(word: str) -> int:
+    if not word.isdecimal():
+        raise argparse.ArgumentTypeError(f"{word} is not a whole number from 0 up")
+    return int(word)
+
+
+def _fail(error: Exception) -> int:
+    print(f"kltransfer-eval: {error}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""What many episodes say about one agent: estimates with 95 % intervals over episodes."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from tqdm import tqdm
+
+from kltransfer.agent.agent import Agent
+from kltransfer.envs.environment import Environment
+from kltransfer.envs.spec import Episodes, Mask
+from kltransfer.evaluation.rollout import rollout
+
+LEVEL = 0.95
+
+
+class Interval(NamedTuple):
+    """An estimate and its interval; the bounds are NaN where the episodes do not give one."""
+
+    value: float
+    low: float
+    high: float
+
+    def __format__(self, spec: str) -> str:
+        if math.isnan(self.low):
+            return f"{self.value:{spec}}"
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
+
+@dataclass(frozen=True)
+class Score:
+    """Some episodes of one agent and how often the physics failed meanwhile: such episodes began anew."""
+
+    episodes: Episodes
+    bad_simulations: int
+
+    @property
+    def estimates(self) -> dict[str, Interval]:
+        """Return the mean return, the success rate and the mean length in control steps."""
+        return {
+            "return": mean_interval(self.episodes.returns),
+            "success_rate": rate_interval(self.episodes.successes),
+            "length": mean_interval(self.episodes.lengths),
+        }
+
+    def table(self, seconds: float) -> str:
+        """Return the estimates as text; a control step takes `seconds`."""
+        estimates = self.estimates
+        length = Interval(*(seconds * steps for steps in estimates["length"]))
+        lines = [
+            f"return        {estimates['return']:.2f}",
+            f"success rate  {estimates['success_rate']:.3f}",
+            f"length        {length:.1f} s",
+        ]
+        if self.bad_simulations:
+            lines.append(f"simulations that failed and began anew: {self.bad_simulations}")
+        return "\n".join(lines)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the estimates and the episodes; bounds that there are not are null."""
+        estimates = {
+            name: {field: None if math.isnan(x) else x for field, x in interval._asdict().items()}
+            for name, interval in self.estimates.items()
+        }
+        lists = {name: values.tolist() for name, values in self.episodes._asdict().items()}
+        return {**estimates, **lists, "bad_simulations": self.bad_simulations}
+
+
+def play(environment: Environment, agent: Agent, *, episodes: int, seed: int, deterministic: bool) -> Score:
+    """Play at least `episodes` episodes and score the first that many, in the order of starts.
+
+    Every simulation plays the same number of episodes to their ends. To take the first ones that end would
+    favour short ones: successes and falls.
+    """
+    simulations = environment.num_simulations
+    each = -(-episodes // simulations)
+    ended: list[list[tuple[float, bool, int]]] = [[] for _ in range(simulations)]
+    with tqdm(total=simulations * each, unit="episode", leave=False, disable=None) as bar:
+        for step, _ in rollout(environment, agent, seed=seed, deterministic=deterministic):
+            # Those that end in the same step are reported in the order of the simulations.
+            reported = zip(*(field.tolist() for field in environment.pop_episodes()), strict=True)
+            for simulation, episode in zip(np.flatnonzero(step.last), reported, strict=True):
+                bar.update(len(ended[simulation]) < each)
+                ended[simulation].append(episode)
+            if min(map(len, ended)) >= each:
+                break
+    kept = [episodes_of[k] for k in range(each) for episodes_of in ended][:episodes]
+    returns, successes, lengths = zip(*kept, strict=True)
+    scored = Episodes(np.array(returns, np.float32), np.array(successes), np.array(lengths))
+    return Score(scored, environment.bad_simulations)
+
+
+def mean_interval(values: NDArray[np.number]) -> Interval:
+    """Return the mean and Student's interval around it."""
+    n, mean = len(values), float(np.mean(values, dtype=np.float64))
+    if n < 2:
+        return Interval(mean, math.nan, math.nan)
+    error = float(np.std(values, dtype=np.float64, ddof=1)) / math.sqrt(n)
+    margin = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
+    return Interval(mean, mean - margin, mean + margin)
+
+
+def rate_interval(happened: Mask) -> Interval:
+    """Return the rate of an event and Wilson's interval around it, which stays sensible at 0 and at 1."""
+    test = stats.binomtest(int(happened.sum()), len(happened))
+    bounds = test.proportion_ci(LEVEL, method="wilson")
+    return Interval(float(happened.mean()), float(bounds.low), float(bounds.high))

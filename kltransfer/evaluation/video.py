@@ -1,0 +1,124 @@
+"""Videos of an agent: the room from above, and beside it the body from a camera that goes with it."""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import mujoco
+import numpy as np
+from imageio.plugins.ffmpeg import get_exe
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from kltransfer.agent.agent import Agent
+from kltransfer.envs.batch import BatchEnvironment
+from kltransfer.evaluation.rollout import rollout
+
+Frame = NDArray[np.uint8]  # [SIZE, 2 * SIZE, 3]
+
+SIZE = 480  # pixels, of each of the two pictures
+HOLD = 0.5  # seconds that the end of an episode stays
+ENCODING = {
+    ".mp4": ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "23", "-movflags", "+faststart"],
+    # Half as large, half as many. A palette per picture: one for the whole film would keep it in memory.
+    ".gif": [
+        "-vf",
+        "fps=10,scale=iw/2:-1:flags=area,split[a][b];"
+        "[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=none",
+    ],
+}
+
+
+def film(
+    path: Path, environment: BatchEnvironment, agent: Agent, *, episodes: int, seed: int, deterministic: bool
+) -> None:
+    """Write the first episodes of the first simulation to an MP4 or GIF, at the speed of life.
+
+    Replaces `path` only once the video is complete. Raises OSError if it cannot be written.
+    """
+    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    pictures = tqdm(
+        frames(environment, agent, episodes, seed, deterministic), unit="frame", leave=False, disable=None
+    )
+    try:
+        encode(temporary, pictures, fps=1 / environment.arena.control_timestep)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def encode(path: Path, pictures: Iterable[Frame], fps: float) -> None:
+    """Pipe pictures through FFmpeg into a file. Raises OSError with its last words if it fails."""
+    # By itself, as imageio's own writers do not look whether FFmpeg succeeded, and keep a GIF in memory.
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{2 * SIZE}x{SIZE}", "-r", f"{fps:g}", "-i", "-"]
+    command = [get_exe(), "-y", "-loglevel", "error", *raw, *ENCODING[path.suffix], str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        # A broken pipe says only that FFmpeg is gone; why stands in its messages.
+        with contextlib.suppress(BrokenPipeError):
+            for picture in pictures:
+                process.stdin.write(picture.tobytes())
+        _, messages = process.communicate()
+    if process.returncode:
+        lines = messages.decode(errors="replace").strip().splitlines()
+        raise OSError(lines[-1] if lines else f"FFmpeg exited with {process.returncode}")
+
+
+def frames(
+    environment: BatchEnvironment, agent: Agent, episodes: int, seed: int, deterministic: bool
+) -> Iterator[Frame]:
+    """Draw every control step of the first episodes."""
+    hold = round(HOLD / environment.arena.control_timestep)
+    model, _ = environment.view(0)
+    light_for_cameras(model)
+    cameras = above(environment, model), behind(environment, model)
+    with mujoco.Renderer(model, SIZE, SIZE) as renderer:
+        # The lamp's shadows tell a target, which is no thing, from nothing, and cost more than all else.
+        renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
+        for step, _ in rollout(environment, agent, seed=seed, deterministic=deterministic):
+            _, data = environment.view(0)
+            frame = draw(renderer, data, cameras)
+            yield frame
+            if step.last[0]:
+                yield from [frame] * hold
+                episodes -= 1
+                if not episodes:
+                    break
+
+
+def draw(renderer: mujoco.Renderer, data: mujoco.MjData, cameras: tuple[mujoco.MjvCamera, ...]) -> Frame:
+    """Draw the cameras' pictures side by side."""
+    pictures = []
+    for camera in cameras:
+        renderer.update_scene(data, camera)
+        pictures.append(renderer.render())
+    return np.concatenate(pictures, axis=1)
+
+
+def light_for_cameras(model: mujoco.MjModel) -> None:
+    """Brighten the light that goes with the camera, as without shadows the lamp alone leaves the room dim."""
+    model.vis.headlight.ambient[:] = 0.4
+    model.vis.headlight.diffuse[:] = 0.4
+
+
+def above(environment: BatchEnvironment, model: mujoco.MjModel) -> mujoco.MjvCamera:
+    """Return a camera that looks down on the floor, wall to wall."""
+    camera = mujoco.MjvCamera()
+    camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+    camera.lookat[:] = 0
+    camera.azimuth, camera.elevation = 90, -90
+    half_angle = np.deg2rad(model.vis.global_.fovy / 2)
+    camera.distance = 1.05 * environment.arena.half_width(environment.task) / np.tan(half_angle)
+    return camera
+
+
+def behind(environment: BatchEnvironment, model: mujoco.MjModel) -> mujoco.MjvCamera:
+    """Return a camera that keeps the body in its middle and always looks the same way, up in `above`."""
+    camera = mujoco.MjvCamera()
+    camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
+    camera.trackbodyid = model.site_bodyid[environment.scene.frame]
+    camera.azimuth, camera.elevation = 90, -35
+    camera.distance = 2.5 * environment.arena.cell_size
+    return camera

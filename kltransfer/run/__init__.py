@@ -1,0 +1,1 @@
+"""One run from start to end: its objects, its folder, its metrics."""

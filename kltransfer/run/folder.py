@@ -1,0 +1,280 @@
+"""The folder of a run: its name, its owner, its frozen config and its status.
+
+config.yaml is written once, at the first start, and is what every later start runs with. Who trains in
+the folder holds a lock on the file `lock`, which the system releases however the process ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from kltransfer.atomic import write_atomically
+from kltransfer.config.identity import config_hash, reconcile
+from kltransfer.config.source import GROUPS
+from kltransfer.run.preemption import Preempted
+
+# Words of the method's name that go without saying.
+USUAL_REGIME = "replay"
+USUAL_SCALE = "laptop"
+
+POLL_SECONDS = 0.2  # between two attempts at a lock that is waited for
+RUNNING, FINISHED, FAILED, PREEMPTED = "running", "finished", "failed", "preempted"
+
+
+class RunFolderError(RuntimeError):
+    """A folder that cannot take this run; the message is one sentence."""
+
+
+def outputs_root() -> Path:
+    """Return where run folders lie: KLTRANSFER_OUTPUTS, or outputs/ of the current folder."""
+    return Path(os.environ.get("KLTRANSFER_OUTPUTS") or "outputs")
+
+
+def run_path(config: DictConfig) -> Path:
+    """Return the folder of a run, below `outputs_root()`, as its config names it.
+
+    <experiment>/<body>-<task>/<method>/seed=<n>[/transfer_seed=<m>], with `runs` for no experiment. Two
+    configs that differ in a group never share a folder; two that differ in single options do, unless
+    `label` tells them apart.
+    """
+    experiment = "runs" if config.experiment == "none" else config.experiment
+    path = Path(experiment, f"{config.body.name}-{config.task.name}", method_name(config))
+    path /= f"seed={config.seed}"
+    return path if config.transfer_mode.name == "none" else path / f"transfer_seed={config.transfer_seed}"
+
+
+def pretrained_path(config: DictConfig) -> Path:
+    """Return the folder of a transfer's source, below `outputs_root()`: found by what is in its config."""
+    method = f"{method_name(config)}-{config_hash(config, seeds=False)[:8]}"
+    return Path("pretrained", f"{config.body.name}-{config.task.name}", method, f"seed={config.seed}")
+
+
+def method_name(config: DictConfig) -> str:
+    """Return the words of a method, such as hierarchical-ar1-shared-task-from-move_box.
+
+    Agent, prior and sharing; then what is transferred from where; then regime and scale where they are
+    not the usual ones; then +label.
+    """
+    words = [config.agent.name]
+    if config.agent.name == "hierarchical":
+        words += [config.hl_prior.name, config.ll_sharing.name]
+    if config.transfer_mode.name != "none":
+        words += [config.transfer_mode.name, "from", _source_words(config.transfer_mode.source)]
+        words += [] if config.transfer_mode.kl_shaping else ["no_kl"]
+    words += [config.regime.name] if config.regime.name != USUAL_REGIME else []
+    words += [config.scale.name] if config.scale.name != USUAL_SCALE else []
+    return "-".join(words) + (f"+{config.label}" if config.label else "")
+
+
+def _source_words(source: Mapping[str, Any]) -> str:
+    if "checkpoint" in source:
+        path = str(Path(source["checkpoint"]).absolute())
+        return "checkpoint_" + hashlib.sha256(path.encode()).hexdigest()[:8]
+    return "-".join(source[key] for key in GROUPS if isinstance(source.get(key), str)) or "itself"
+
+
+class RunFolder:
+    """Own a run folder from opening to closing; use it as a context manager.
+
+    Leaving the block writes how it ended: finished, preempted (`Preempted` or Ctrl-C), or failed with the
+    exception's message. A folder found finished is left as it is.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: DictConfig,
+        patience: Callable[[], None] | None = None,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        """Lock `path`, creating it if need be, and freeze `config` in it or find it frozen there.
+
+        With `patience`, waits while another process holds the folder, and calls it again and again: it ends
+        the waiting by raising. `say` takes the lines that report
+        edits to YAML made since the first start. Raises `RunFolderError` for a folder that belongs to
+        another run, to something else, or to a process that is alive.
+        """
+        self.path = path
+        _refuse_foreign(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = _acquire(path / "lock", patience)
+        except OSError as error:
+            raise RunFolderError(f"{path} cannot be used: {error.strerror or error}.") from error
+        try:
+            self.config = self._freeze(config, say)
+            self.status = read_status(path) or {}
+            self.found = self.status.get("state")  # how the run stood before it was opened
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def finished(self) -> bool:
+        """Return whether the run has nothing left to do."""
+        return bool(self.status.get("state") == FINISHED)
+
+    def update(self, state: str = RUNNING, /, **values: Any) -> None:
+        """Write status.json: `state` and the `values` that have changed; the others stay.
+
+        The fields: learner_steps, budget, episode_return, success_rate, learner_steps_per_second, message,
+        and, filled in here, updated, started, pid, host, job_id.
+        """
+        now = time.time()
+        if self.status.get("pid") != os.getpid() or "started" not in self.status:
+            self.status["started"] = now
+        fresh = {"learner_steps": 0, "budget": self.config.learner_steps}
+        empty = dict.fromkeys(("episode_return", "success_rate", "learner_steps_per_second"))
+        process = {"pid": os.getpid(), "host": socket.gethostname(), "job_id": _job_id()}
+        self.status = (
+            {"state": state, **fresh, **empty, **self.status, "message": ""}
+            | values
+            | {"state": state, "updated": now, **process}
+        )
+        # NaN is no JSON: a value that is not known is null.
+        known = {key: None if value != value else value for key, value in self.status.items()}
+        write_atomically(self.path / "status.json", json.dumps(known, indent=1).encode())
+
+    def close(self) -> None:
+        """Release the folder."""
+        os.close(self._lock)
+
+    def __enter__(self) -> RunFolder:
+        if not self.finished:
+            self.update()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self.finished:
+                pass
+            elif error is None:
+                self.update(FINISHED)
+            elif isinstance(error, Preempted | KeyboardInterrupt):
+                self.update(PREEMPTED, message=str(error) or type(error).__name__)
+            else:
+                self.update(FAILED, message=" ".join(f"{type(error).__name__}: {error}".split()))
+        except OSError as problem:  # a full disk must not hide why the run ended
+            print(f"{self.path / 'status.json'} could not be written: {problem}")
+        finally:
+            self.close()
+
+    def _freeze(self, config: DictConfig, say: Callable[[str], None]) -> DictConfig:
+        """Return the config to run with: the frozen one, or `config` once it is frozen."""
+        file = self.path / "config.yaml"
+        if not file.exists():
+            write_atomically(file, OmegaConf.to_yaml(config).encode())
+            return config
+        return settle(self.path, config, say)
+
+
+def settle(path: Path, config: DictConfig, say: Callable[[str], None] = print) -> DictConfig:
+    """Return the config that a run asked for as `config` will have in the folder `path`.
+
+    That is `config` in a new folder, and what is frozen there in an old one. The same command with other
+    values means that YAML was edited since: each difference is said in a line, and not used (but an option
+    that did not exist then is). Another
+    command with other values is another run, refused with `RunFolderError`; only options without influence
+    on the result (logging, device) may change, and are taken from the new command.
+    """
+    file = path / "config.yaml"
+    if not file.exists():
+        return config
+    try:
+        frozen = OmegaConf.load(file)
+        if not isinstance(frozen, DictConfig):
+            raise ValueError("not a mapping")
+        same_command = sorted(frozen.command) == sorted(config.command)
+        settled, changed = reconcile(frozen, config, keep_all=same_command)
+    except Exception as error:
+        raise RunFolderError(f"{file} is not the config of a run: {' '.join(str(error).split())}.") from error
+    if same_command:
+        for key, (old, new) in changed.items():
+            used = OmegaConf.select(settled, key)
+            say(f"{key} was {old!r} when {file} was frozen and is {new!r} now: this run uses {used!r}")
+    elif changed:
+        listed = ", ".join(f"{key}={old!r}, not {new!r}" for key, (old, new) in list(changed.items())[:4])
+        more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
+        raise RunFolderError(
+            f"{path} holds another run ({listed}{more}): give this one a folder of its own with label= "
+            "or hydra.run.dir=."
+        )
+    return settled
+
+
+def read_status(path: Path) -> dict[str, Any] | None:
+    """Return status.json of the run folder `path`, None where there is none."""
+    try:
+        status = json.loads((path / "status.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return status if isinstance(status, dict) else None
+
+
+def _acquire(file: Path, patience: Callable[[], None] | None) -> int:
+    """Lock `file` and return its descriptor."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        while not _try_lock(descriptor):
+            if patience is None:
+                owner = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
+                raise RunFolderError(
+                    f"{file.parent} is in use by {owner}: wait for it, or choose another folder with label=."
+                )
+            # Asking again, not waiting in the call: a signal to stop must end the waiting.
+            patience()
+            time.sleep(POLL_SECONDS)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+    return descriptor
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Return whether the lock could be had."""
+    try:
+        # lockf, not flock: it works between the nodes of a cluster that share a network file system.
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Raise for a folder that holds files but no run."""
+    if not path.is_dir() or (path / "config.yaml").exists():
+        return
+    foreign = sorted(entry.name for entry in path.iterdir() if not _is_harmless(entry.name))
+    if foreign:
+        raise RunFolderError(
+            f"{path} is not a run folder, and it is not empty (it holds {foreign[0]}): "
+            "choose another one with hydra.run.dir=."
+        )
+
+
+def _job_id() -> str | None:
+    """Return the name of the SLURM job this process is, if it is one."""
+    array = os.environ.get("SLURM_ARRAY_JOB_ID")
+    if array:
+        return f"{array}_{os.environ.get('SLURM_ARRAY_TASK_ID')}"
+    return os.environ.get("SLURM_JOB_ID")
+
+
+def _is_harmless(name: str) -> bool:
+    """Return whether a file may lie in a folder before its run has started."""
+    return name == "lock" or name.startswith(".") or name.endswith(".log")

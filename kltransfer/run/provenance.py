@@ -1,0 +1,85 @@
+"""How a run was made: revision, versions, command, machine; one entry for each start."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from kltransfer.atomic import write_atomically
+
+PACKAGES = (
+    "kltransfer",
+    "torch",
+    "mujoco",
+    "dm-control",
+    "numpy",
+    "hydra-core",
+    "omegaconf",
+    "submitit",
+    "wandb",
+)
+
+
+def record_start(path: Path, seed: int, threads: int | None = None) -> dict[str, Any]:
+    """Append an entry for this start to the JSON list in `path` and return it.
+
+    `threads` is the number the learner computes with; None when it is the library's choice. A list that
+    a hand has broken is started afresh.
+    """
+    entry = {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": sys.argv,
+        "seed": seed,
+        "git": git_state(Path(__file__).parents[1]),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "host": socket.gethostname(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": threads,
+    }
+    write_atomically(path, json.dumps([*_earlier(path), entry], indent=1).encode())
+    return entry
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Return revision and whether tracked files were changed; None where `folder` is no tracked source.
+
+    A wheel installed below some other checkout is not that checkout's: its files are not tracked there.
+    """
+    if _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None
+    revision = _git(folder, "rev-parse", "HEAD")
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"revision": revision, "dirty": None if changes is None else changes != ""}
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _earlier(path: Path) -> list[Any]:
+    try:
+        entries = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return []
+    return entries if isinstance(entries, list) else []

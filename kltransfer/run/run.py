@@ -1,0 +1,215 @@
+"""One run from start to end: build, pretrain or load, train, finish."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from kltransfer.atomic import write_atomically
+from kltransfer.checkpoint import CheckpointNotSaved, load, save
+from kltransfer.config.schema import conf_dir
+from kltransfer.config.source import source_config
+from kltransfer.run.build import choose_device, make_agent, make_environment, make_trainer, seeds
+from kltransfer.run.folder import FAILED, RunFolder, RunFolderError, outputs_root, pretrained_path
+from kltransfer.run.metrics import COLUMNS, MetricsLog, Mirror
+from kltransfer.run.preemption import Preempted, StopRequest
+from kltransfer.run.provenance import record_start
+from kltransfer.run.transfer import Pretrained, check_source, read_pretrained, show, transfer
+from kltransfer.training.trainer import Row, Trainer
+
+EXTRA_COLUMNS = ("action_std", "trace")
+
+
+def execute(config: DictConfig, folder: Path, wait: bool = False) -> None:
+    """Train one run to its budget: from the start, or from where it was interrupted.
+
+    A finished run is left as it is. With `wait`, blocks while another process trains in the folder.
+
+    Raises:
+        RunFolderError: the folder belongs to another run, or to a living process.
+        CheckpointError: the run's or its source's checkpoint cannot be used.
+        Preempted: a signal asked to stop; everything is saved, and the same call goes on.
+    """
+    with StopRequest() as stop:
+        waited = False
+
+        def patience() -> None:
+            nonlocal waited
+            waited = True
+            if stop.requested is not None:
+                raise Preempted(f"{stop.requested} while waiting for {folder}")
+
+        try:
+            with RunFolder(folder, config, patience if wait else None) as run:
+                if run.finished:
+                    print(f"{folder} is finished", flush=True)
+                elif waited and run.found == FAILED:
+                    # Once is enough: everybody who waited would fail in the same way, one after the other.
+                    raise RunFolderError(f"{folder} failed while this run waited for it.")
+                else:
+                    train(run, stop)
+        except Preempted:
+            stop.forward()
+            raise
+
+
+def train(run: RunFolder, stop: StopRequest) -> None:
+    """Train in an open run folder."""
+    # Actor and learner are a thread each; more would make sums depend on the machine.
+    torch.set_num_threads(1)
+    config, folder = run.config, run.path
+    source = obtain_source(run)
+    record_start(folder / "provenance.json", config.seed, threads=1)
+
+    environment_seed, agent_seed, actor_seed, learner_seed = seeds(config, 4)
+    environment = make_environment(config, config.regime.simulations, environment_seed)
+    layout = asdict(environment.layout)
+    agent = make_agent(config, environment.layout, environment.action_size, agent_seed)
+    if source is not None:
+        check_source(source, config, layout)
+        print(show(transfer(agent, config, source), source.path), flush=True)
+    trainer = make_trainer(
+        config, environment, agent.to(choose_device(config.device)), actor_seed, learner_seed
+    )
+
+    log = MetricsLog(
+        folder / "metrics.csv",
+        config.learner_steps,
+        (*COLUMNS, *EXTRA_COLUMNS),
+        mirrors(config, folder),
+        title(config),
+    )
+    checkpoint = Checkpoint(folder, config, layout, trainer, log)
+    try:
+        if checkpoint.restore():
+            print(f"{folder} goes on from {trainer.learner.steps} learner steps")
+
+        def take(row: Row) -> None:
+            complete = log.log(row)
+            shown = ("learner_steps", "episode_return", "success_rate", "learner_steps_per_second")
+            try:
+                run.update(**{name: complete[name] for name in shown})
+            except OSError as error:
+                log.progress.say(f"warning: status.json could not be written: {error}")
+
+        if not trainer.run(take, checkpoint.save, lambda: stop.requested is not None):
+            saved = "saved" if checkpoint.saved else "could not be saved, the last checkpoint holds"
+            raise Preempted(f"{stop.requested} at {trainer.learner.steps} learner steps, {saved}")
+        checkpoint.finish()
+        log.draw_curve(folder / "curve.png")
+        if config.logger.name == "wandb" and config.wandb.video:
+            film(folder, log)
+    finally:
+        log.close()
+
+
+def title(config: DictConfig) -> str:
+    """Return what progress lines call the run."""
+    words = [config.body.name, config.task.name, config.agent.name, f"seed={config.seed}"]
+    if config.transfer_mode.name != "none":
+        words.append(f"transfer_seed={config.transfer_seed}")
+    return " ".join(words)
+
+
+def obtain_source(run: RunFolder) -> Pretrained | None:
+    """Return the agent that a transfer starts from: load it, or train it first if nobody has.
+
+    Its config is frozen beside the run's own. Whoever comes while another process trains it waits for that
+    one.
+    """
+    transfer_mode = run.config.transfer_mode
+    if transfer_mode.name == "none":
+        return None
+    if "checkpoint" in transfer_mode.source:
+        return read_pretrained(Path(transfer_mode.source.checkpoint))
+    file = run.path / "source.yaml"
+    if not file.exists():
+        write_atomically(file, OmegaConf.to_yaml(source_config(run.config, conf_dir())).encode())
+    config = OmegaConf.load(file)
+    assert isinstance(config, DictConfig)
+    folder = outputs_root() / pretrained_path(config)
+    execute(config, folder, wait=True)
+    return read_pretrained(folder / "checkpoint.pt")
+
+
+def mirrors(config: DictConfig, folder: Path) -> list[Mirror]:
+    """Return where metrics go besides the file; nothing is imported that was not asked for."""
+    if config.logger.name != "wandb":
+        return []
+    from kltransfer.run.wandb_log import WandbLog
+
+    return [WandbLog(config, folder)]
+
+
+def film(folder: Path, log: MetricsLog) -> None:
+    """Film the trained agent into the run folder, where the mirror finds it.
+
+    In a process of its own: this one has told MuJoCo not to draw.
+    """
+    words = [str(folder), "--episodes", "0", "--video", str(folder / "video.mp4"), "--force"]
+    environment = {name: value for name, value in os.environ.items() if name != "MUJOCO_GL"}
+    command = [sys.executable, "-m", "kltransfer.evaluation.command", *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        log.progress.say(f"warning: no video: {done.stderr.strip()}")
+
+
+class Checkpoint:
+    """The checkpoint of a run.
+
+    While the run goes on it holds everything: networks, optimiser, generators, simulations, counters,
+    metrics, and the list of replay segments in `replay/`. Once the run is finished the agent and the
+    metrics are left.
+    """
+
+    def __init__(
+        self, folder: Path, config: DictConfig, layout: dict[str, int], trainer: Trainer, log: MetricsLog
+    ) -> None:
+        self.file, self.replay = folder / "checkpoint.pt", folder / "replay"
+        self.trainer, self.log = trainer, log
+        self.saved = False  # whether the last save went well
+        self.identity = {"config": OmegaConf.to_container(config), "layout": layout}
+
+    def agent(self) -> dict[str, Any]:
+        """Return what a transfer or an evaluation needs."""
+        return {**self.identity, "agent": self.trainer.learner.agent.state_dict()}
+
+    def save(self) -> None:
+        """Save everything; a full disk is reported, and the last good checkpoint stays."""
+        self.saved = False
+        try:
+            replay = self.trainer.replay.save(self.replay)
+            training = {"trainer": self.trainer.state(), "replay": replay, "log": self.log.state_dict()}
+            save(self.file, {**self.agent(), "training": training})
+        except (CheckpointNotSaved, OSError) as error:
+            self.log.progress.say(f"warning: {error}")
+        else:
+            self.saved = True
+            self.trainer.replay.prune(self.replay)
+
+    def restore(self) -> bool:
+        """Go on from the checkpoint, if there is one. Raises `CheckpointError`."""
+        if not self.file.exists():
+            return False
+        state = load(self.file)
+        self.trainer.learner.agent.load_state_dict(state["agent"])
+        if state["training"] is None:  # it was killed after its end, before it could be called finished
+            self.trainer.learner.updates = state["updates"]
+            self.log.load_state_dict(state["log"])
+            return True
+        self.trainer.replay.restore(self.replay, state["training"]["replay"])
+        self.trainer.set_state(state["training"]["trainer"])
+        self.log.load_state_dict(state["training"]["log"])
+        return True
+
+    def finish(self) -> None:
+        """Leave what later readers need in the checkpoint: the agent, and the metrics."""
+        left = {"training": None, "updates": self.trainer.learner.updates, "log": self.log.state_dict()}
+        save(self.file, {**self.agent(), **left})
+        shutil.rmtree(self.replay, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""How an agent learns: experience, Retrace, losses, updates, and the rounds of actor and learner."""

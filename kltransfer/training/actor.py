@@ -1,0 +1,80 @@
+"""The actors: all simulations at once, driven by a snapshot of the policy."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kltransfer.agent.agent import Agent, act
+from kltransfer.envs.environment import ResumableEnvironment
+from kltransfer.training.learner import copy_parameters
+from kltransfer.training.losses import Window
+
+
+class Actor:
+    """Collect experience.
+
+    The snapshot of the policy changes only in `refresh`, so that collecting may run beside the learner and
+    still give the same result every time.
+
+    Args:
+        environment: N simulations.
+        agent: the learner's; only read in `__init__` and `refresh`.
+        seed: of the policy's noise.
+    """
+
+    def __init__(self, environment: ResumableEnvironment, agent: Agent, *, seed: int) -> None:
+        self.environment = environment
+        self.agent = copy.deepcopy(agent).cpu().requires_grad_(False)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.step = environment.reset()
+        self.latent = torch.zeros(environment.num_simulations, agent.latent_size)
+
+    def collect(self, steps: int) -> Window:
+        """Advance every simulation by `steps` control steps; return them as a window `[steps, N]`."""
+        rows = []
+        for _ in range(steps):
+            observation, first = torch.from_numpy(self.step.observation), as_float(self.step.first)
+            decision = act(self.agent, observation, self.latent, first, self.generator)
+            self.step = self.environment.step(decision.action.numpy())
+            rows.append(
+                Window(
+                    observation=observation,
+                    action=decision.action,
+                    log_prob=decision.log_prob,
+                    reward=torch.from_numpy(self.step.reward),
+                    discount=torch.from_numpy(self.step.discount),
+                    first=first,
+                    previous_latent=self.latent,
+                    latent_noise=decision.noise,
+                )
+            )
+            self.latent = decision.latent
+        return Window(*(torch.stack(field) for field in zip(*rows, strict=True)))
+
+    def refresh(self, agent: Agent) -> None:
+        """Take over the learner's parameters."""
+        copy_parameters(agent, self.agent)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a new actor needs to go on bit for bit, but for the parameters."""
+        return {
+            "environment": self.environment.state(),
+            "generator": self.generator.get_state(),
+            "step": dict(self.step._asdict()),
+            "latent": self.latent,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self.environment.set_state(state["environment"])
+        self.generator.set_state(state["generator"])
+        self.step = type(self.step)(**state["step"])
+        self.latent = state["latent"]
+
+
+def as_float(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> Tensor:
+    """Return a mask as zeros and ones."""
+    return torch.from_numpy(mask).float()

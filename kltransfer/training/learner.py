@@ -1,0 +1,169 @@
+"""The learner: one update of Algorithm 1 after another."""
+
+import copy
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kltransfer.agent.agent import Agent, perceive
+from kltransfer.agent.gaussian import standard_normal
+from kltransfer.training.losses import Losses, Noise, algorithm1
+from kltransfer.training.replay import Replay
+
+
+class Learner:
+    """Update an agent from a replay.
+
+    Frozen parameters (`requires_grad` False) stay as they are.
+
+    Args:
+        agent: learns, in place.
+        replay: where the windows come from.
+        seed: of the windows and of the noise.
+        batch_size: B.
+        unroll_length: K.
+        action_samples: M.
+        discount, retrace_lambda, kl_cost, entropy_cost, target_policy_values: see `algorithm1`.
+        stored_noise: whether z is rebuilt from the actor's noise instead of drawn afresh.
+        target_period: P, updates between two copies into the target networks.
+        policy_learning_rate, critic_learning_rate, prior_learning_rate: of Adam.
+        bfloat16: whether hidden layers multiply in bfloat16; parameters, heads and losses are float32 all
+            the same.
+        compiled: whether torch compiles the losses, at the first update.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        replay: Replay,
+        *,
+        seed: int,
+        batch_size: int,
+        unroll_length: int,
+        action_samples: int,
+        discount: float,
+        retrace_lambda: float,
+        kl_cost: float,
+        entropy_cost: float,
+        target_policy_values: bool,
+        stored_noise: bool,
+        target_period: int,
+        policy_learning_rate: float,
+        critic_learning_rate: float,
+        prior_learning_rate: float,
+        bfloat16: bool,
+        compiled: bool,
+    ) -> None:
+        self.agent, self.replay = agent, replay
+        self.target = copy.deepcopy(agent).requires_grad_(False)
+        self.device = next(agent.parameters()).device
+        self.generator = torch.Generator().manual_seed(seed)
+        self.noise_generator = torch.Generator(self.device).manual_seed(seed + 1)
+        self.batch_size, self.unroll_length, self.action_samples = batch_size, unroll_length, action_samples
+        self.stored_noise, self.target_period = stored_noise, target_period
+        self.bfloat16 = bfloat16
+        losses = partial(
+            algorithm1,
+            discount=discount,
+            retrace_lambda=retrace_lambda,
+            kl_cost=kl_cost,
+            entropy_cost=entropy_cost,
+            target_policy_values=target_policy_values,
+        )
+        self.losses = compile_losses(losses) if compiled else losses
+        groups = (
+            (policy_learning_rate, [agent.high_level, agent.low_level]),
+            (critic_learning_rate, [agent.critic]),
+            (prior_learning_rate, [agent.high_level_prior, agent.default_policy]),
+        )
+        self.optimizer = torch.optim.Adam(
+            [{"params": trainable(*modules), "lr": rate} for rate, modules in groups], fused=True
+        )
+        self.updates = 0
+        self.sums: dict[str, Tensor] = {}
+        self.summed = 0
+
+    @property
+    def steps(self) -> int:
+        """Return the learner steps so far: time steps processed, the x-axis of the paper's figures."""
+        return self.updates * self.batch_size * self.unroll_length
+
+    def update(self) -> None:
+        """Do one update."""
+        length = self.unroll_length + 1
+        window = self.replay.sample(self.batch_size, length, self.generator, self.device)
+        window = window._replace(observation=perceive(window.observation))
+        shape = (length, self.batch_size)
+        latent = (
+            window.latent_noise
+            if self.stored_noise
+            else standard_normal((*shape, self.agent.latent_size), self.noise_generator)
+        )
+        action = standard_normal((self.action_samples, *shape, self.agent.action_size), self.noise_generator)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            losses = self.losses(self.agent, self.target, window, Noise(latent, action))
+        # Each loss reaches only the parameters of its own optimiser group, so one backward pass serves
+        # all three.
+        self.optimizer.zero_grad(set_to_none=True)
+        (losses.policy + losses.critic + losses.prior).backward()
+        self.optimizer.step()
+        self.updates += 1
+        if self.updates % self.target_period == 0:
+            copy_parameters(self.agent, self.target)
+        for name, value in losses.metrics.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        self.summed += 1
+
+    def pop_metrics(self) -> dict[str, float]:
+        """Return the means of the losses' metrics since the last call; only here a device is waited for."""
+        means = {name: float(total) / self.summed for name, total in self.sums.items()}
+        self.sums, self.summed = {}, 0
+        return means
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a new learner needs to go on bit for bit, but for the replay and the agent."""
+        return {
+            "target": self.target.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "noise_generator": self.noise_generator.get_state(),
+            "updates": self.updates,
+            "sums": {name: value.clone() for name, value in self.sums.items()},
+            "summed": self.summed,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` returned: bit for bit, but for other noise on another kind of device."""
+        self.target.load_state_dict(state["target"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        noise = state["noise_generator"]
+        if noise.shape == self.noise_generator.get_state().shape:
+            self.noise_generator.set_state(noise)
+        else:  # saved on another kind of device, whose generator cannot go on here
+            self.noise_generator.manual_seed(self.noise_generator.initial_seed() + state["updates"])
+        self.updates = state["updates"]
+        self.sums, self.summed = dict(state["sums"]), state["summed"]
+
+
+def compile_losses(losses: Callable[..., Losses]) -> Callable[..., Losses]:
+    """Return the same function, to be compiled for the shapes it is first called with."""
+    # Torch warns of parts of its own while it compiles.
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.")
+    compiled: Callable[..., Losses] = torch.compile(losses, dynamic=False)
+    return compiled
+
+
+def trainable(*modules: nn.Module | None) -> list[nn.Parameter]:
+    """Return the parameters that are not frozen."""
+    return [p for module in modules if module is not None for p in module.parameters() if p.requires_grad]
+
+
+@torch.no_grad()
+def copy_parameters(source: nn.Module, destination: nn.Module) -> None:
+    """Copy all parameters of one network into another of the same shape."""
+    torch._foreach_copy_(list(destination.parameters()), list(source.parameters()))

@@ -1,0 +1,127 @@
+"""Experience of all simulations in one ring, from which windows are read.
+
+Each control step of each simulation is one float32 row; a window is K + 1 consecutive rows of a simulation
+and may run across episodes. Nothing is stored twice. On disk the ring is a list of segments that never
+change once written, so that a checkpoint writes only what is new and a crash cannot tear what is old.
+"""
+
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kltransfer.checkpoint import CheckpointError, load, save
+from kltransfer.training.losses import Window
+
+VECTORS = ("observation", "action", "previous_latent", "latent_noise")
+
+
+class Replay:
+    """The last `capacity` steps of each of N simulations, sampled uniformly.
+
+    Args:
+        capacity: steps kept of each simulation.
+        simulations: N.
+        sizes: width of each vector in a row, by its name in `Window`; the other fields are scalars.
+    """
+
+    def __init__(self, capacity: int, simulations: int, sizes: Mapping[str, int]) -> None:
+        self.capacity, self.simulations = capacity, simulations
+        self.widths = [sizes[name] if name in VECTORS else 1 for name in Window._fields]
+        self.ring = torch.zeros(capacity, simulations, sum(self.widths))
+        self.added = 0  # steps of each simulation, ever
+        self.saved = 0  # steps of each simulation that are in a segment
+        self.segments: dict[str, int] = {}  # file name to checksum, oldest first
+
+    @property
+    def size(self) -> int:
+        """Return the number of control steps held, over all simulations."""
+        return min(self.added, self.capacity) * self.simulations
+
+    def pack(self, window: Window) -> Tensor:
+        """Return the rows `[T, N, W]` of consecutive steps."""
+        parts = [
+            x if name in VECTORS else x.unsqueeze(-1) for name, x in zip(Window._fields, window, strict=True)
+        ]
+        return torch.cat(parts, dim=-1)
+
+    def unpack(self, rows: Tensor) -> Window:
+        """Return the fields of rows, as views."""
+        parts = rows.split(self.widths, dim=-1)
+        return Window(
+            *(x if name in VECTORS else x.squeeze(-1) for name, x in zip(Window._fields, parts, strict=True))
+        )
+
+    def add(self, rows: Tensor) -> None:
+        """Append the next `[T, N, W]` steps, forgetting the oldest."""
+        self.added += len(rows)
+        kept = rows[-self.capacity :]
+        self.ring[torch.arange(self.added - len(kept), self.added) % self.capacity] = kept
+
+    def sample(
+        self, batch_size: int, length: int, generator: torch.Generator, device: torch.device | None = None
+    ) -> Window:
+        """Draw `[length, batch_size]` windows, uniformly over all that lie in the ring, for a device.
+
+        The actor's rows must hold at least `length` steps of each simulation.
+        """
+        held = min(self.added, self.capacity)
+        start = torch.randint(held - length + 1, (batch_size,), generator=generator)
+        simulation = torch.randint(self.simulations, (batch_size,), generator=generator)
+        step = (self.added - held + start + torch.arange(length).unsqueeze(-1)) % self.capacity
+        index = step * self.simulations + simulation
+        rows = self.ring.view(-1, self.ring.shape[-1]).index_select(0, index.view(-1))
+        if device is not None and device.type == "cuda":
+            rows = rows.pin_memory().to(device, non_blocking=True)  # one copy, for which nothing waits
+        return self.unpack(rows.view(length, batch_size, -1))
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write the steps since the last save as one segment; return what a checkpoint must hold."""
+        start = max(self.saved, self.added - self.capacity)
+        if start < self.added:
+            folder.mkdir(exist_ok=True)
+            rows = self.ring[torch.arange(start, self.added) % self.capacity]
+            name = f"steps-{start}-{self.added}.pt"
+            save(folder / name, {"start": start, "rows": rows})
+            self.segments[name] = checksum(rows)
+            self.saved = self.added
+        self.segments = {n: c for n, c in self.segments.items() if last_step(n) > self.added - self.capacity}
+        return {"added": self.added, "segments": dict(self.segments)}
+
+    def restore(self, folder: Path, state: dict[str, Any]) -> None:
+        """Read back the segments that a checkpoint names.
+
+        Raises:
+            CheckpointError: a segment is missing or is not the one that was saved.
+        """
+        for name, expected in state["segments"].items():
+            segment = load(folder / name)
+            rows = segment["rows"]
+            if rows.shape[1:] != self.ring.shape[1:] or checksum(rows) != expected:
+                raise CheckpointError(
+                    f"{folder / name} is not the replay segment that the checkpoint was saved with."
+                )
+            stop = segment["start"] + len(rows)
+            kept = rows[-self.capacity :]
+            self.ring[torch.arange(stop - len(kept), stop) % self.capacity] = kept
+        self.added = self.saved = state["added"]
+        self.segments = dict(state["segments"])
+
+    def prune(self, folder: Path) -> None:
+        """Delete the segments that the checkpoint just written does not name."""
+        for file in folder.glob("steps-*.pt"):
+            if file.name not in self.segments:
+                file.unlink()
+
+
+def checksum(rows: Tensor) -> int:
+    """Return the CRC-32 of the rows' bytes."""
+    return zlib.crc32(rows.contiguous().numpy().tobytes())
+
+
+def last_step(segment: str) -> int:
+    """Return the step after a segment's last, from its name."""
+    return int(Path(segment).stem.split("-")[-1])

@@ -1,0 +1,141 @@
+"""Rounds of { actor, learner } side by side, until the budget is used up.
+
+In a round, the actor collects with the policy as it stood at the start while the learner updates from the
+replay as it stood at the start; then they meet. MuJoCo and torch release the interpreter lock, so two
+threads fill two cores, and nothing depends on which of them is faster: a seed gives the same result bit for
+bit. The meeting is where everything needed for an exact resume is at hand.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from kltransfer.training.actor import Actor
+from kltransfer.training.learner import Learner
+from kltransfer.training.replay import Replay
+
+RECENT_EPISODES = 200
+
+Row = dict[str, float]
+
+
+class Trainer:
+    """Train an agent until `learner_steps` time steps have been processed.
+
+    Args:
+        actor, learner, replay: the parts, which share nothing but the replay and the parameters.
+        learner_steps: the budget.
+        round_steps: control steps of each simulation per round.
+        replay_ratio: learner steps per control step.
+        min_replay_size: control steps collected before learning starts.
+        log_every: learner steps between two rows of metrics.
+        checkpoint_every: learner steps between two calls of `save`.
+    """
+
+    def __init__(
+        self,
+        actor: Actor,
+        learner: Learner,
+        replay: Replay,
+        *,
+        learner_steps: int,
+        round_steps: int,
+        replay_ratio: float,
+        min_replay_size: int,
+        log_every: int,
+        checkpoint_every: int,
+    ) -> None:
+        self.actor, self.learner, self.replay = actor, learner, replay
+        self.learner_steps, self.round_steps = learner_steps, round_steps
+        self.replay_ratio, self.min_replay_size = replay_ratio, min_replay_size
+        self.log_every, self.checkpoint_every = log_every, checkpoint_every
+        self.returns: deque[float] = deque(maxlen=RECENT_EPISODES)
+        self.successes: deque[bool] = deque(maxlen=RECENT_EPISODES)
+        self.episodes = 0
+        self.logged = 0  # learner steps at the last row
+
+    @property
+    def env_steps(self) -> int:
+        """Return the control steps so far, over all simulations."""
+        return self.replay.added * self.replay.simulations
+
+    def run(self, log: Callable[[Row], None], save: Callable[[], None], stop: Callable[[], bool]) -> bool:
+        """Go on until the budget is used up (True), or save and leave when `stop` says so (False)."""
+        saved = self.learner.steps
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            while self.learner.steps < self.learner_steps:
+                if stop():
+                    save()
+                    return False
+                collected = pool.submit(self.actor.collect, self.round_steps)
+                for _ in range(self.updates_due()):
+                    self.learner.update()
+                self.replay.add(self.replay.pack(collected.result()))
+                self.actor.refresh(self.learner.agent)
+                self.count_episodes()
+                if self.passed(self.logged, self.log_every):
+                    log(self.row())
+                if self.passed(saved, self.checkpoint_every):
+                    save()
+                    saved = self.learner.steps
+        return True
+
+    def updates_due(self) -> int:
+        """Return how many updates keep the replay ratio, or use up the budget."""
+        if self.replay.size < self.min_replay_size:
+            return 0
+        per_update = self.learner.batch_size * self.learner.unroll_length
+        allowed = int((self.env_steps - self.min_replay_size) * self.replay_ratio) // per_update
+        needed = -(-self.learner_steps // per_update)
+        return max(0, min(max(1, allowed), needed) - self.learner.updates)
+
+    def passed(self, last: int, interval: int) -> bool:
+        """Say whether a multiple of the interval, or the budget's end, was passed since `last`."""
+        steps = self.learner.steps
+        return steps // interval > last // interval or (steps >= self.learner_steps and steps > last)
+
+    def count_episodes(self) -> None:
+        """Take in the episodes that ended in this round."""
+        ended = self.actor.environment.pop_episodes()
+        self.returns.extend(ended.returns.tolist())
+        self.successes.extend(ended.successes.tolist())
+        self.episodes += len(ended.returns)
+
+    def row(self) -> Row:
+        """Return a row of metrics: returns over the last 200 episodes, losses since the last row."""
+        self.logged = self.learner.steps
+        return {
+            "learner_steps": self.learner.steps,
+            "env_steps": self.env_steps,
+            "episodes": self.episodes,
+            "episode_return": mean(self.returns),
+            "success_rate": mean(self.successes),
+            "bad_simulations": self.actor.environment.bad_simulations,
+            **self.learner.pop_metrics(),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a new trainer needs to go on bit for bit, but for the replay and the agent."""
+        return {
+            "actor": self.actor.state(),
+            "learner": self.learner.state(),
+            "returns": list(self.returns),
+            "successes": list(self.successes),
+            "episodes": self.episodes,
+            "logged": self.logged,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self.learner.set_state(state["learner"])
+        self.actor.set_state(state["actor"])
+        self.actor.refresh(self.learner.agent)
+        self.returns.extend(state["returns"])
+        self.successes.extend(state["successes"])
+        self.episodes, self.logged = state["episodes"], state["logged"]
+
+
+def mean(values: deque[float] | deque[bool]) -> float:
+    """Return the mean, NaN of nothing."""
+    return sum(values) / len(values) if values else float("nan")

@@ -1,0 +1,72 @@
+import pytest
+import torch
+
+from kltransfer.agent.agent import View, act, perceive
+from kltransfer.agent.gaussian import Gaussian, log_prob
+from tests.parts import LAYOUT, make_agent
+
+HIERARCHICAL = ["isotropic", "ar1", "ar_learned", "ar1-separate", "ar1-blind"]
+KINDS = ["svg0", "distral", *HIERARCHICAL]
+OBSERVATION = torch.randn(6, LAYOUT.size, generator=torch.Generator().manual_seed(0))
+
+
+def with_other_task(observation: torch.Tensor) -> torch.Tensor:
+    changed = observation.clone()
+    changed[:, LAYOUT.slice("task")] += 1
+    return changed
+
+
+def test_a_view_selects_the_groups_in_the_order_they_are_named() -> None:
+    x = torch.arange(LAYOUT.size).float()
+    assert View(LAYOUT, ["boxes", "task"])(x).tolist() == [3, 4, 5, 6]
+    assert View(LAYOUT, ["task", "proprioception"])(x).tolist() == [5, 6, 0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", HIERARCHICAL)
+def test_only_the_high_level_sees_the_task(kind: str) -> None:
+    agent, other, z = make_agent(kind), with_other_task(OBSERVATION), torch.randn(6, 3)
+    torch.testing.assert_close(agent.low_level(z, OBSERVATION), agent.low_level(z, other))
+    assert not torch.equal(agent.high_level(OBSERVATION).mean, agent.high_level(other).mean)
+
+
+def test_the_default_policy_of_distral_is_blind_to_the_task_and_its_policy_is_not() -> None:
+    agent, other, z = make_agent("distral"), with_other_task(OBSERVATION), torch.zeros(6, 0)
+    assert agent.default_policy is not None
+    torch.testing.assert_close(agent.default_policy(z, OBSERVATION), agent.default_policy(z, other))
+    assert not torch.equal(agent.low_level(z, OBSERVATION).mean, agent.low_level(z, other).mean)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_acting_returns_the_likelihood_of_the_action_given_the_latent(kind: str) -> None:
+    agent = make_agent(kind)
+    previous, first = torch.randn(6, agent.latent_size), torch.zeros(6)
+    decision = act(agent, OBSERVATION, previous, first, torch.Generator().manual_seed(0))
+    seen = perceive(OBSERVATION)
+    latent = agent.latent(agent.high_level(seen), previous, first)
+    torch.testing.assert_close(decision.latent, latent.mean + latent.std * decision.noise)
+    expected = log_prob(agent.low_level(decision.latent, seen), decision.action)
+    torch.testing.assert_close(decision.log_prob, expected)
+
+
+def test_an_untrained_residual_high_level_is_its_prior() -> None:
+    agent, previous, first = make_agent("ar1"), torch.randn(6, 3), torch.tensor([1.0, 0, 0, 0, 1, 0])
+    innovation = Gaussian(torch.zeros(6, 3), torch.ones(6, 3))
+    torch.testing.assert_close(
+        agent.latent(innovation, previous, first), agent.high_level_prior(previous, first)
+    )
+
+
+def test_a_blind_high_level_ignores_the_latent_of_the_step_before() -> None:
+    agent, innovation = make_agent("ar1-blind"), Gaussian(torch.randn(6, 3), torch.ones(6, 3))
+    torch.testing.assert_close(agent.latent(innovation, torch.randn(6, 3), torch.zeros(6)), innovation)
+
+
+def test_the_critic_counts_actions_as_the_simulator_takes_them() -> None:
+    agent, z = make_agent("ar1"), torch.zeros(6, 3)
+    inside, outside = torch.ones(6, 2), torch.full((6, 2), 3.0)
+    torch.testing.assert_close(agent.critic(inside, z, OBSERVATION), agent.critic(outside, z, OBSERVATION))
+
+
+def test_the_networks_see_large_readings_compressed_and_small_ones_as_they_are() -> None:
+    seen = perceive(torch.tensor([0.0, 0.1, -300.0]))
+    torch.testing.assert_close(seen, torch.tensor([0.0, 0.1, -6.397]), atol=1e-3, rtol=0)

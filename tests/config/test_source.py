@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import pytest
+from omegaconf import DictConfig
+
+from kltransfer.config.identity import config_hash, differences
+from kltransfer.config.schema import ConfigError, conf_dir
+from kltransfer.config.source import source_config
+from tests.conftest import Compose
+
+
+def source_of(config: DictConfig) -> DictConfig:
+    source = source_config(config, conf_dir())
+    assert source is not None
+    return source
+
+
+# A command for a transfer, and the command that its source would be trained with from scratch.
+PAIRS = {
+    "task=move_box_3 transfer_mode=task transfer_mode.source.task=move_box seed=3 transfer_seed=1": (
+        "task=move_box seed=3"
+    ),
+    "body=ant transfer_mode=body transfer_mode.source.body=ball transfer_mode.kl_shaping=false": (
+        "body=ball agent.high_level.sees=[boxes,task]"
+    ),
+    "agent=distral task=move_box_3 transfer_mode=task transfer_mode.source.task=move_box": (
+        "agent=distral task=move_box"
+    ),
+    "transfer_mode=task transfer_mode.source.agent=distral agent=distral": "agent=distral",
+    "transfer_mode=task transfer_mode.source.hl_prior=isotropic": "hl_prior=isotropic",
+    "ll_sharing=separate transfer_mode=task transfer_mode.source.ll_sharing=shared": "ll_sharing=shared",
+    "ll_sharing=separate transfer_mode=task transfer_mode.source.task=move_box": (
+        "ll_sharing=separate task=move_box"
+    ),
+    "regime=on_policy transfer_mode=task transfer_mode.source.regime=replay": "",
+    "learner_steps=7 transfer_mode=task transfer_mode.source.learner_steps=5": "learner_steps=5",
+    "learner_steps=7 algorithm.discount=0.9 transfer_mode=task transfer_mode.source.algorithm.kl_cost=0.1": (
+        "learner_steps=7 algorithm.discount=0.9 algorithm.kl_cost=0.1"
+    ),
+    "transfer_mode=task transfer_mode.source={task:move_box,algorithm.kl_cost:0.1} label=mine": (
+        "task=move_box algorithm.kl_cost=0.1"
+    ),
+    "transfer_mode=task transfer_mode.source.agent.latent_size=4 transfer_mode.source.seed=9": (
+        "agent.latent_size=4 seed=9"
+    ),
+}
+
+
+@pytest.mark.parametrize("words", PAIRS)
+def test_a_source_is_what_a_run_from_scratch_would_be(compose: Compose, words: str) -> None:
+    source, scratch = source_of(compose(*words.split())), compose(*PAIRS[words].split())
+    changed = differences(dict_of(source), dict_of(scratch))
+    assert changed == {}
+    assert config_hash(source) == config_hash(scratch)
+
+
+def dict_of(config: DictConfig) -> dict[str, object]:
+    from omegaconf import OmegaConf
+
+    content = OmegaConf.to_container(config)
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items() if key != "command"}
+
+
+def test_two_seeds_of_a_transfer_share_their_source(compose: Compose) -> None:
+    words = ("task=move_box_3", "transfer_mode=task", "transfer_mode.source.task=move_box")
+    first, second = (source_of(compose(*words, f"transfer_seed={seed}")) for seed in (0, 1))
+    assert first == second
+
+
+def test_nothing_is_trained_for_no_transfer_or_for_a_checkpoint(compose: Compose) -> None:
+    assert source_config(compose(), conf_dir()) is None
+    assert (
+        source_config(compose("transfer_mode=task", "transfer_mode.source.checkpoint=a.pt"), conf_dir())
+        is None
+    )
+
+
+def test_the_transfer_itself_is_not_changed(compose: Compose) -> None:
+    words = ("transfer_mode=task", "transfer_mode.source.task=move_box")
+    config = compose(*words)
+    source_of(config)
+    assert config == compose(*words)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("task=movebox", "there is no task 'movebox': choose one of .*move_box"),
+        ("lerner_steps=5", r"Key 'lerner_steps' not in 'Config' \(did you mean learner_steps\?\)"),
+        ("algorithm.discont=0.9", "did you mean discount"),
+        ("learner_steps=five", "could not be converted to Integer"),
+        ("algorithm.discount=2", "between 0 and 1"),
+        ("agent=svg0", None),
+        ("transfer_seed=3", "cannot be set"),
+        ("transfer_mode=task", "cannot be set"),
+        ("body=../body/ball", "there is no body"),
+    ],
+)
+def test_a_source_that_makes_no_sense_is_refused_in_one_sentence(
+    compose: Compose, entry: str, message: str | None
+) -> None:
+    config = compose("transfer_mode=task", f"transfer_mode.source.{entry}")
+    if message is None:  # strange, and refused when its checkpoint is loaded: the modules do not fit
+        source_of(config)
+        return
+    with pytest.raises(ConfigError, match=message) as refusal:
+        source_of(config)
+    assert "\n" not in str(refusal.value)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+
+from kltransfer.config.schema import ConfigError
+from kltransfer.config.validation import validate
+from tests.conftest import Compose
+
+TASK = "transfer_mode=task transfer_mode.source.task=move_box"
+BODY = "transfer_mode=body transfer_mode.source.body=ball"
+
+GOOD = [
+    "",
+    "agent=svg0",
+    "agent=distral",
+    "algorithm.discount=1 algorithm.retrace_lambda=0",
+    "learner_steps=0",
+    "device=cuda:1",
+    TASK,
+    BODY,
+    f"{BODY} transfer_mode.kl_shaping=false",
+    f"{BODY} transfer_mode.high_level=initialised",
+    f"{TASK} ll_sharing=separate",
+    f"{TASK} agent=distral",
+    "transfer_mode=task transfer_mode.source.checkpoint=some/checkpoint.pt",
+]
+
+BAD = {
+    "seed=-1": "seed=-1 makes no sense: it must be 0 or more",
+    "transfer_seed=-1": "transfer_seed=-1",
+    "learner_steps=-1": "learner_steps=-1",
+    "algorithm.discount=1.01": "algorithm.discount=1.01 makes no sense: it must lie between 0 and 1",
+    "algorithm.discount=nan": "algorithm.discount=nan",
+    "algorithm.retrace_lambda=-0.1": "between 0 and 1",
+    "hl_prior.coefficient=1": "below 1",
+    "algorithm.kl_cost=-1": "0 or more",
+    "algorithm.kl_cost=nan": "0 or more",
+    "algorithm.entropy_cost=inf": "0 or more",
+    "algorithm.policy_learning_rate=0": "above 0",
+    "algorithm.critic_learning_rate=inf": "above 0",
+    "algorithm.value_policy=offline": "choose one of online, target",
+    "algorithm.latent_noise=loud": "choose one of fresh, stored",
+    "algorithm.action_samples=0": "1 or more",
+    "algorithm.target_period=0": "1 or more",
+    "log_every=0": "1 or more",
+    "checkpoint_every=0": "1 or more",
+    "regime.simulations=0": "1 or more",
+    "agent.critic.count=0": "1 or more",
+    "agent.latent_size=0": "1 or more",
+    "agent.low_level.hidden=[256,0]": "1 unit or more",
+    "agent.low_level.initial_std=0.1": "not between its bounds 0.2 and 1.0",
+    "agent.high_level.min_std=0": "above 0",
+    "agent.high_level.sees=[smell]": "proprioception, boxes, task",
+    "agent.high_level.sees=[]": "proprioception, boxes, task",
+    "agent.low_level.sees=[boxes,boxes]": "each once",
+    "regime.min_replay_size=2000000": "never reached",
+    "algorithm.batch_size=100000": r"regime\.min_replay_size=\d+ or more",
+    "regime.simulations=1000": r"a window of 11 steps .* set regime\.min_replay_size=11000 or more",
+    "device=tpu": "auto, cpu or cuda",
+    "label=a/b": "label=a/b",
+    "label=..": "label=..",
+    "agent=svg0 hl_prior=ar1": "svg0 is flat and has no high level for hl_prior=ar1: leave hl_prior out",
+    "agent=distral ll_sharing=shared": "leave ll_sharing out",
+    "agent=svg0 agent.latent_size=4": "agent.latent_size=4",
+    "hl_prior=none": "set hl_prior=",
+    "ll_sharing=none": "set ll_sharing=",
+    "transfer_mode=task": r"needs a source.*transfer_mode\.source\.task=move_box",
+    "transfer_mode=body": r"needs a source.*transfer_mode\.source\.body=ball",
+    "transfer_mode.source.task=move_box": "set transfer_mode=task or body",
+    "transfer_mode.low_level=frozen": "needs a source",
+    "transfer_mode.kl_shaping=false": "leave it true",
+    f"{TASK} transfer_mode.kl_shaping=false": "leave it true",
+    f"{TASK} transfer_mode.high_level=thawed": "new, initialised, frozen",
+    f"{TASK} agent=svg0": "nothing to transfer",
+    f"{BODY} agent=svg0": "nothing to transfer",
+    f"{BODY} agent=distral": "set transfer_mode=task",
+    f"{BODY} agent.high_level.sees=[proprioception,task]": r"set agent\.high_level\.sees=\[boxes,task\]",
+    f"{TASK} ll_sharing=separate transfer_mode.low_level=frozen": "transfer_mode.low_level=initialised",
+    f"{TASK} transfer_mode.low_level=initialised": "one network",
+    f"{TASK} transfer_mode.source.checkpoint=a.pt": "leave transfer_mode.source.task out",
+    "arena.box_size=3": "arena: a box of 3.0 m",
+    "arena.physics=quick": "arena: unknown physics 'quick': choose among fast, exact.",
+    "task.targets=0": "task: goals walker_to_target need",
+}
+
+
+@pytest.mark.parametrize("words", GOOD)
+def test_what_makes_sense_is_let_through(compose: Compose, words: str) -> None:
+    validate(compose(*words.split()))
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_what_makes_no_sense_is_refused_in_one_sentence(compose: Compose, words: str) -> None:
+    with pytest.raises(ConfigError, match=BAD[words]) as refusal:
+        validate(compose(*words.split()))
+    sentence = str(refusal.value)
+    assert sentence.endswith(".")
+    assert "\n" not in sentence

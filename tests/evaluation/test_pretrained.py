@@ -1,0 +1,28 @@
+"""The agents that ship with the project load, and still do what they were trained for."""
+
+from pathlib import Path
+
+import pytest
+
+from kltransfer.evaluation.score import play
+from kltransfer.evaluation.trained import read_trained
+from kltransfer.run.transfer import read_pretrained
+
+AGENTS = sorted((Path(__file__).parents[2] / "pretrained").glob("*.pt"))
+
+
+def test_agents_ship_for_what_was_learned() -> None:
+    assert [file.stem for file in AGENTS] == ["ant_go_to_target", "ball_go_to_target", "ball_move_box"]
+
+
+@pytest.mark.parametrize("file", AGENTS, ids=lambda file: file.stem)
+def test_a_shipped_agent_is_small_for_it_has_no_critic(file: Path) -> None:
+    assert not read_pretrained(file).module("critic")
+    assert file.stat().st_size < 750_000
+
+
+@pytest.mark.parametrize("file", AGENTS, ids=lambda file: file.stem)
+def test_a_shipped_agent_succeeds_in_most_episodes(file: Path) -> None:
+    trained = read_trained(file)
+    score = play(trained.environment(32, seed=0), trained.agent, episodes=64, seed=0, deterministic=False)
+    assert score.estimates["success_rate"].value >= 0.8
