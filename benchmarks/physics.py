@@ -22,8 +22,9 @@ import numpy as np
 from mujoco.batch import Batch
 from report import Report, parser, ratio, timed
 
-from kltransfer.envs import Arena, BatchEnvironment, load_task
-from kltransfer.envs.batch import STAGE, stop_timers
+from kltransfer.envs.batch import STAGE, BatchEnvironment, stop_timers
+from kltransfer.envs.spec import Arena
+from kltransfer.envs.tasks import load_task
 
 BODIES = ("ball", "ant", "quadruped")
 TASKS = ("go_to_target", "move_box", "move_two_boxes")

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 # Training draws nothing; without a display dm_control otherwise warns at its import, or aborts later.
 os.environ.setdefault("MUJOCO_GL", "disable")
 
+from kltransfer.config.names import run_path
 from kltransfer.config.schema import ConfigError, choices, conf_dir, one_line, resolved
 from kltransfer.config.source import source_config
 from kltransfer.config.validation import validate
-from kltransfer.run.folder import RunFolderError, outputs_root, run_path, settle
+from kltransfer.run.folder import RunFolderError, outputs_root, settle
 from kltransfer.run.preemption import EXIT_STATUS, Preempted
 
 DONE, FAILED, PREEMPTED = 0, 1, EXIT_STATUS

@@ -8,8 +8,8 @@ from kltransfer.agent.agent import Agent, PolicyOptions
 from kltransfer.envs.spec import ObservationLayout
 from kltransfer.training.actor import Actor
 from kltransfer.training.learner import Learner
-from kltransfer.training.losses import Noise, Window
-from kltransfer.training.replay import Replay
+from kltransfer.training.losses import Noise
+from kltransfer.training.replay import Replay, Window
 from kltransfer.training.trainer import Trainer
 from tests.toy import MatchNumber
 

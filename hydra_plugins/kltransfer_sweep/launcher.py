@@ -33,9 +33,10 @@ class SweepLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run all jobs; exits with a status other than 0 when any did not finish."""
+        from kltransfer.config.names import pretrained_path
         from kltransfer.config.schema import conf_dir
         from kltransfer.config.source import source_config
-        from kltransfer.run.folder import outputs_root, pretrained_path
+        from kltransfer.run.folder import outputs_root
         from kltransfer.sweep.plan import plan
 
         root = outputs_root().absolute()
@@ -61,9 +62,10 @@ class SweepLauncher(Launcher):
         return checked
 
     def _compose(self, overrides: list[str], root: Path) -> Run:
+        from kltransfer.config.names import method_name, run_path
         from kltransfer.config.schema import resolved
         from kltransfer.config.validation import validate
-        from kltransfer.run.folder import method_name, run_path, settle
+        from kltransfer.run.folder import settle
         from kltransfer.sweep.plan import Run
 
         composed = self.context.config_loader.load_sweep_config(self.config, overrides)

@@ -18,8 +18,7 @@ from hydra.errors import OverrideParseException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kltransfer.envs.scene import Arena
-from kltransfer.envs.tasks import Task
+from kltransfer.envs.spec import Arena, Task
 
 
 class ConfigError(ValueError):

@@ -10,9 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kltransfer.config.schema import ConfigError
-from kltransfer.envs.scene import Arena
-from kltransfer.envs.spec import GROUPS
-from kltransfer.envs.tasks import Task
+from kltransfer.envs.spec import GROUPS, Arena, Task
 
 FLAT_AGENTS = ("svg0", "distral")
 MODULE_STATES = ("new", "initialised", "frozen")

@@ -1,20 +1,17 @@
-"""Bodies, tasks and their batched simulation."""
+"""Bodies, tasks and their batched simulation. Importing the package imports no MuJoCo."""
 
-from kltransfer.envs.batch import BatchEnvironment
-from kltransfer.envs.environment import Environment
-from kltransfer.envs.scene import Arena
-from kltransfer.envs.single import load
-from kltransfer.envs.spec import Episodes, ObservationLayout, TimeStep
-from kltransfer.envs.tasks import Task, load_task
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "Arena",
-    "BatchEnvironment",
-    "Environment",
-    "Episodes",
-    "ObservationLayout",
-    "Task",
-    "TimeStep",
-    "load",
-    "load_task",
-]
+if TYPE_CHECKING:
+    from kltransfer.envs.single import load
+
+__all__ = ["load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import MuJoCo when `load` is first asked for."""
+    if name != "load":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from kltransfer.envs.single import load
+
+    return load

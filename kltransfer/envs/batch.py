@@ -11,11 +11,10 @@ from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 
 from kltransfer.envs.egocentric import egocentric
-from kltransfer.envs.environment import State
 from kltransfer.envs.placement import draw_placement
-from kltransfer.envs.scene import BOX_RGBA, GOAL_RGBA, TARGET_RGBA, Arena, build_scene
-from kltransfer.envs.spec import Array, Episodes, Mask, ObservationLayout, TimeStep
-from kltransfer.envs.tasks import Task, draw_goals, encode_goals, inside, judge
+from kltransfer.envs.scene import BOX_RGBA, GOAL_RGBA, TARGET_RGBA, build_scene
+from kltransfer.envs.spec import Arena, Array, Episodes, Mask, ObservationLayout, State, Task, TimeStep
+from kltransfer.envs.tasks import draw_goals, encode_goals, inside, judge
 
 # what the observation reads: positions and velocities of the state just reached
 STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
@@ -24,7 +23,7 @@ STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
 class BatchEnvironment:
     """Step N simulations of one body and task with MuJoCo's batched simulator.
 
-    A `ResumableEnvironment` (see `environment.py`). Everything per simulation is an array over N; resets
+    A `ResumableEnvironment` (see `spec.py`). Everything per simulation is an array over N; resets
     are vectorised over the simulations that begin and the model is compiled once.
     """
 

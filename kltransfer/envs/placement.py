@@ -4,9 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kltransfer.envs.scene import Arena
-from kltransfer.envs.spec import Floats
-from kltransfer.envs.tasks import Task
+from kltransfer.envs.spec import Arena, Floats, Task
 
 _MARGIN = 0.99  # of the room left in a cell by a turned box, as in the authors' release
 

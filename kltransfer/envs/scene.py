@@ -10,68 +10,15 @@ from dm_control import mjcf
 from numpy.typing import NDArray
 
 from kltransfer.envs.bodies import Body, make_body
-from kltransfer.envs.tasks import Task
+from kltransfer.envs.spec import Arena, Task
 
 Ids = NDArray[np.intp]
 
-PHYSICS = ("fast", "exact")
 TARGET_RGBA = (0.55, 0.6, 0.75, 0.35)
 BOX_RGBA = (0.75, 0.6, 0.4, 1.0)
 GOAL_RGBA = ((0.9, 0.25, 0.6, 1.0), (0.2, 0.45, 0.95, 1.0))  # of the first and the second predicate
 _WALL_RGBA = (0.45, 0.48, 0.53, 1.0)
 _FIELD_OF_VIEW = 45.0  # degrees
-
-
-@dataclass
-class Arena:
-    """Give the room its measures; documented option by option in conf/config.yaml.
-
-    The defaults are those of the authors' release.
-
-    The room is a square of cells: one ring of walls, inside it one ring that starts empty, inside
-    that `room_cells(task)` squared cells that each hold the body or one object at the start.
-    """
-
-    cell_size: float = 2.0
-    wall_height: float = 2.0
-    target_size: float = 1.0
-    box_size: float = 1.0
-    box_mass: float = 1.5
-    time_limit: float = 20.0
-    control_timestep: float = 0.05
-    physics_timestep: float = 0.005
-    physics: str = "fast"
-
-    def __post_init__(self) -> None:
-        """Refuse measures that fit no room."""
-        if self.physics not in PHYSICS:
-            raise ValueError(f"unknown physics {self.physics!r}: choose among {', '.join(PHYSICS)}")
-        for name, value in vars(self).items():
-            if name != "physics" and not value > 0:
-                raise ValueError(f"{name} must be above 0, not {value}")
-        if self.box_size * np.sqrt(2) > self.cell_size:
-            raise ValueError(f"a box of {self.box_size} m cannot turn within a cell of {self.cell_size} m")
-        steps = self.control_timestep / self.physics_timestep
-        if abs(steps - round(steps)) > 1e-6:
-            raise ValueError("control_timestep must be a multiple of physics_timestep")
-
-    @property
-    def substeps(self) -> int:
-        """Return the number of physics steps in a control step."""
-        return round(self.control_timestep / self.physics_timestep)
-
-    @property
-    def max_steps(self) -> int:
-        """Return the number of control steps in the longest episode."""
-        return round(self.time_limit / self.control_timestep)
-
-    def room_cells(self, task: Task) -> int:
-        """Return the side, in cells, of the square in which everything starts."""
-        return max(3, task.boxes + task.targets)
-
-    def half_width(self, task: Task) -> float:
-        """Return the distance from the centre of the room to a wall, metres."""
-        return (self.room_cells(task) + 2) * self.cell_size / 2
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,8 @@ from dm_control.rl.control import PhysicsError
 from dm_env import specs
 
 from kltransfer.envs.batch import BatchEnvironment
-from kltransfer.envs.scene import Arena
-from kltransfer.envs.spec import GROUPS, Array, TimeStep
-from kltransfer.envs.tasks import Task, load_task
+from kltransfer.envs.spec import GROUPS, Arena, Array, Task, TimeStep
+from kltransfer.envs.tasks import load_task
 
 
 def load(body: str, task: str, seed: int, arena: Arena | None = None) -> "SingleEnvironment":

@@ -1,7 +1,10 @@
-"""What an environment hands out at each control step, for all its simulations at once."""
+"""What everything else needs to know of environments: tasks, rooms, observations, steps, protocols.
+
+Nothing here imports MuJoCo.
+"""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +12,105 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+State = dict[str, Any]
 
 GROUPS = ("proprioception", "boxes", "task")
+GOALS = ("walker_to_target", "box_to_target", "box_to_box", "walker_or_box", "walker_and_box")
+PHYSICS = ("fast", "exact")
+
+
+@dataclass
+class Task:
+    """Say what is in the room and what is asked; documented option by option in conf/task."""
+
+    name: str = "go_to_target"
+    targets: int = 3
+    boxes: int = 0
+    goals: str = "walker_to_target"
+    box_mass_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a task that cannot be drawn."""
+        if self.goals not in GOALS:
+            raise ValueError(f"unknown goals {self.goals!r}: choose among {', '.join(GOALS)}")
+        targets = {"box_to_box": 0, "walker_and_box": 2}.get(self.goals, 1)
+        boxes = {"walker_to_target": 0, "box_to_box": 2}.get(self.goals, 1)
+        if self.targets < targets or self.boxes < boxes:
+            raise ValueError(f"goals {self.goals} need at least {targets} targets and {boxes} boxes")
+        if not self.box_mass_factor > 0:
+            raise ValueError(f"box_mass_factor must be above 0, not {self.box_mass_factor}")
+
+    @property
+    def num_predicates(self) -> int:
+        """Return P, how many predicates must hold at once."""
+        return 2 if self.goals == "walker_and_box" else 1
+
+    @property
+    def num_movers(self) -> int:
+        """Return M."""
+        return 1 + self.boxes
+
+    @property
+    def num_destinations(self) -> int:
+        """Return D."""
+        return self.targets + self.boxes
+
+    @property
+    def goal_code_size(self) -> int:
+        """Return the size of `encode_goals` for one simulation."""
+        return self.num_predicates * (self.num_movers + self.num_destinations)
+
+
+@dataclass
+class Arena:
+    """Give the room its measures; documented option by option in conf/config.yaml.
+
+    The defaults are those of the authors' release.
+
+    The room is a square of cells: one ring of walls, inside it one ring that starts empty, inside
+    that `room_cells(task)` squared cells that each hold the body or one object at the start.
+    """
+
+    cell_size: float = 2.0
+    wall_height: float = 2.0
+    target_size: float = 1.0
+    box_size: float = 1.0
+    box_mass: float = 1.5
+    time_limit: float = 20.0
+    control_timestep: float = 0.05
+    physics_timestep: float = 0.005
+    physics: str = "fast"
+
+    def __post_init__(self) -> None:
+        """Refuse measures that fit no room."""
+        if self.physics not in PHYSICS:
+            raise ValueError(f"unknown physics {self.physics!r}: choose among {', '.join(PHYSICS)}")
+        for name, value in vars(self).items():
+            if name != "physics" and not value > 0:
+                raise ValueError(f"{name} must be above 0, not {value}")
+        if self.box_size * np.sqrt(2) > self.cell_size:
+            raise ValueError(f"a box of {self.box_size} m cannot turn within a cell of {self.cell_size} m")
+        steps = self.control_timestep / self.physics_timestep
+        if abs(steps - round(steps)) > 1e-6:
+            raise ValueError("control_timestep must be a multiple of physics_timestep")
+
+    @property
+    def substeps(self) -> int:
+        """Return the number of physics steps in a control step."""
+        return round(self.control_timestep / self.physics_timestep)
+
+    @property
+    def max_steps(self) -> int:
+        """Return the number of control steps in the longest episode."""
+        return round(self.time_limit / self.control_timestep)
+
+    def room_cells(self, task: Task) -> int:
+        """Return the side, in cells, of the square in which everything starts."""
+        return max(3, task.boxes + task.targets)
+
+    def half_width(self, task: Task) -> float:
+        """Return the distance from the centre of the room to a wall, metres."""
+        return (self.room_cells(task) + 2) * self.cell_size / 2
 
 
 @dataclass(frozen=True)
@@ -62,3 +162,45 @@ class Episodes(NamedTuple):
     returns: Array  # [E], undiscounted
     successes: Mask  # [E], the bonus was paid
     lengths: NDArray[np.int64]  # [E], control steps
+
+
+class Environment(Protocol):
+    """Step N simulations in lockstep, each through its own episodes.
+
+    After `last[i]` the next step ignores the action of simulation i and starts its next episode.
+    """
+
+    @property
+    def layout(self) -> ObservationLayout:
+        """Return the groups of the observation."""
+
+    @property
+    def action_size(self) -> int:
+        """Return the number A of actions, each in [-1, 1]."""
+
+    @property
+    def num_simulations(self) -> int:
+        """Return N."""
+
+    @property
+    def bad_simulations(self) -> int:
+        """Return how often physics failed and one simulation was started anew, so far."""
+
+    def reset(self) -> TimeStep:
+        """Start a new episode in every simulation."""
+
+    def step(self, actions: Array) -> TimeStep:
+        """Advance every simulation by one control step; actions [N, A] are clipped to [-1, 1]."""
+
+    def pop_episodes(self) -> Episodes:
+        """Return the episodes that ended since the last call."""
+
+
+class ResumableEnvironment(Environment, Protocol):
+    """Can be saved and gone on with, which training needs and playing does not."""
+
+    def state(self) -> State:
+        """Return all that a new object needs to go on bit for bit: numpy arrays, numbers, strings."""
+
+    def set_state(self, state: State) -> None:
+        """Go on from what `state` returned."""

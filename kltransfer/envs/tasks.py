@@ -5,7 +5,6 @@ destination". Movers are numbered [walker, box 0, ..], M = 1 + B of them; destin
 [target 0, .., box 0, ..], D = K + B of them.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -13,55 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from kltransfer.envs.spec import Array, Floats, Mask
+from kltransfer.envs.spec import Array, Floats, Mask, Task
 
 Indices = NDArray[np.int64]
 
-GOALS = ("walker_to_target", "box_to_target", "box_to_box", "walker_or_box", "walker_and_box")
 PREDICATE_REWARD = 10.0
 BONUS = 50.0
-
-
-@dataclass
-class Task:
-    """Say what is in the room and what is asked; documented option by option in conf/task."""
-
-    name: str = "go_to_target"
-    targets: int = 3
-    boxes: int = 0
-    goals: str = "walker_to_target"
-    box_mass_factor: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse a task that cannot be drawn."""
-        if self.goals not in GOALS:
-            raise ValueError(f"unknown goals {self.goals!r}: choose among {', '.join(GOALS)}")
-        targets = {"box_to_box": 0, "walker_and_box": 2}.get(self.goals, 1)
-        boxes = {"walker_to_target": 0, "box_to_box": 2}.get(self.goals, 1)
-        if self.targets < targets or self.boxes < boxes:
-            raise ValueError(f"goals {self.goals} need at least {targets} targets and {boxes} boxes")
-        if not self.box_mass_factor > 0:
-            raise ValueError(f"box_mass_factor must be above 0, not {self.box_mass_factor}")
-
-    @property
-    def num_predicates(self) -> int:
-        """Return P, how many predicates must hold at once."""
-        return 2 if self.goals == "walker_and_box" else 1
-
-    @property
-    def num_movers(self) -> int:
-        """Return M."""
-        return 1 + self.boxes
-
-    @property
-    def num_destinations(self) -> int:
-        """Return D."""
-        return self.targets + self.boxes
-
-    @property
-    def goal_code_size(self) -> int:
-        """Return the size of `encode_goals` for one simulation."""
-        return self.num_predicates * (self.num_movers + self.num_destinations)
 
 
 def load_task(name: str) -> Task:

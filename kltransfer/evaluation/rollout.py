@@ -11,8 +11,7 @@ from torch import Tensor
 
 from kltransfer.agent.agent import Agent, act
 from kltransfer.agent.gaussian import kl
-from kltransfer.envs.environment import Environment
-from kltransfer.envs.spec import TimeStep
+from kltransfer.envs.spec import Environment, TimeStep
 from kltransfer.training.actor import as_float
 
 

@@ -10,8 +10,7 @@ from scipy import stats
 from tqdm import tqdm
 
 from kltransfer.agent.agent import Agent
-from kltransfer.envs.environment import Environment
-from kltransfer.envs.spec import Episodes, Mask
+from kltransfer.envs.spec import Environment, Episodes, Mask
 from kltransfer.evaluation.rollout import rollout
 
 LEVEL = 0.95

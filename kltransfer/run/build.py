@@ -12,10 +12,7 @@ from omegaconf import DictConfig
 from kltransfer.agent.agent import Agent, PolicyOptions
 from kltransfer.config.schema import ConfigError
 from kltransfer.envs.batch import BatchEnvironment
-from kltransfer.envs.environment import ResumableEnvironment
-from kltransfer.envs.scene import Arena
-from kltransfer.envs.spec import ObservationLayout
-from kltransfer.envs.tasks import Task
+from kltransfer.envs.spec import Arena, ObservationLayout, ResumableEnvironment, Task
 from kltransfer.training.actor import Actor
 from kltransfer.training.learner import Learner
 from kltransfer.training.replay import Replay

@@ -13,10 +13,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from kltransfer.atomic import write_atomically
 from kltransfer.checkpoint import CheckpointNotSaved, load, save
+from kltransfer.config.names import pretrained_path
 from kltransfer.config.schema import conf_dir
 from kltransfer.config.source import source_config
 from kltransfer.run.build import choose_device, make_agent, make_environment, make_trainer, seeds
-from kltransfer.run.folder import FAILED, RunFolder, RunFolderError, outputs_root, pretrained_path
+from kltransfer.run.folder import FAILED, RunFolder, RunFolderError, outputs_root
 from kltransfer.run.metrics import COLUMNS, MetricsLog, Mirror
 from kltransfer.run.preemption import Preempted, StopRequest
 from kltransfer.run.provenance import record_start

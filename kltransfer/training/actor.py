@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from kltransfer.agent.agent import Agent, act
-from kltransfer.envs.environment import ResumableEnvironment
+from kltransfer.envs.spec import ResumableEnvironment
 from kltransfer.training.learner import copy_parameters
-from kltransfer.training.losses import Window
+from kltransfer.training.replay import Window
 
 
 class Actor:

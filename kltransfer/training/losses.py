@@ -12,25 +12,8 @@ from torch import Tensor
 from kltransfer.agent.agent import Agent
 from kltransfer.agent.gaussian import Gaussian, entropy, kl, log_prob, sample
 from kltransfer.agent.priors import memory
+from kltransfer.training.replay import Window
 from kltransfer.training.returns import retrace
-
-
-class Window(NamedTuple):
-    """K + 1 consecutive steps of B simulations, as the actor saw them.
-
-    `reward` and `discount` are those that followed the step's action. `first` marks first steps of
-    episodes: the transition that leads to one is no transition. `previous_latent` and `latent_noise` are
-    the actor's z_{t-1} and eps_t.
-    """
-
-    observation: Tensor  # [K + 1, B, O]
-    action: Tensor  # [K + 1, B, A]
-    log_prob: Tensor  # [K + 1, B], log mu(a_t | x_t)
-    reward: Tensor  # [K + 1, B]
-    discount: Tensor  # [K + 1, B], 0 where the episode terminated
-    first: Tensor  # [K + 1, B]
-    previous_latent: Tensor  # [K + 1, B, Z]
-    latent_noise: Tensor  # [K + 1, B, Z]
 
 
 class Noise(NamedTuple):

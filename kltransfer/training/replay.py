@@ -8,15 +8,32 @@ change once written, so that a checkpoint writes only what is new and a crash ca
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from kltransfer.checkpoint import CheckpointError, load, save
-from kltransfer.training.losses import Window
 
 VECTORS = ("observation", "action", "previous_latent", "latent_noise")
+
+
+class Window(NamedTuple):
+    """K + 1 consecutive steps of B simulations, as the actor saw them.
+
+    `reward` and `discount` are those that followed the step's action. `first` marks first steps of
+    episodes: the transition that leads to one is no transition. `previous_latent` and `latent_noise` are
+    the actor's z_{t-1} and eps_t.
+    """
+
+    observation: Tensor  # [K + 1, B, O]
+    action: Tensor  # [K + 1, B, A]
+    log_prob: Tensor  # [K + 1, B], log mu(a_t | x_t)
+    reward: Tensor  # [K + 1, B]
+    discount: Tensor  # [K + 1, B], 0 where the episode terminated
+    first: Tensor  # [K + 1, B]
+    previous_latent: Tensor  # [K + 1, B, Z]
+    latent_noise: Tensor  # [K + 1, B, Z]
 
 
 class Replay:

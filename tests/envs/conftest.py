@@ -5,7 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from kltransfer.envs import Arena, BatchEnvironment, load_task
+from kltransfer.envs.batch import BatchEnvironment
+from kltransfer.envs.spec import Arena
+from kltransfer.envs.tasks import load_task
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from mujoco.batch import SimulationError
 
-from kltransfer.envs import Arena, BatchEnvironment, Environment, TimeStep, load_task
+from kltransfer.envs.batch import BatchEnvironment
 from kltransfer.envs.bodies import BODIES
+from kltransfer.envs.spec import Arena, Environment, TimeStep
+from kltransfer.envs.tasks import load_task
 
 TASKS = sorted(path.stem for path in Path(__file__).parents[2].glob("conf/task/*.yaml"))
 SHORT = Arena(time_limit=1.0)

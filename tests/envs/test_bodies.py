@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from dm_control.suite import common, quadruped
 
-from kltransfer.envs import Arena, Task
 from kltransfer.envs.bodies import BODIES, make_body
 from kltransfer.envs.scene import build_scene
+from kltransfer.envs.spec import Arena, Task
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from kltransfer.envs import Arena, BatchEnvironment, load_task
-from kltransfer.envs.batch import STAGE
+from kltransfer.envs.batch import STAGE, BatchEnvironment
 from kltransfer.envs.bodies import BODIES
-from kltransfer.envs.scene import PHYSICS, build_scene
+from kltransfer.envs.scene import build_scene
+from kltransfer.envs.spec import PHYSICS, Arena
+from kltransfer.envs.tasks import load_task
 
 # a small room of light boxes, so that bodies meet boxes, and both meet walls
 SMALL = {"cell_size": 1.5, "wall_height": 1.0, "box_size": 0.6, "box_mass": 0.5}

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from kltransfer.envs import Arena, Task
 from kltransfer.envs.placement import draw_placement
+from kltransfer.envs.spec import Arena, Task
 
 N = 2000
 TWO_BOXES = Task("two", targets=2, boxes=2, goals="box_to_target")

@@ -4,9 +4,10 @@ import mujoco
 import numpy as np
 import pytest
 
-from kltransfer.envs import Arena, load_task
 from kltransfer.envs.bodies import BODIES, make_body
 from kltransfer.envs.scene import build_scene
+from kltransfer.envs.spec import Arena
+from kltransfer.envs.tasks import load_task
 
 
 def test_exact_physics_is_the_release_s() -> None:

@@ -4,7 +4,10 @@ from absl.testing import absltest
 from dm_control.rl.control import PhysicsError
 from dm_env import test_utils
 
-from kltransfer.envs import Arena, BatchEnvironment, load, load_task
+from kltransfer.envs import load
+from kltransfer.envs.batch import BatchEnvironment
+from kltransfer.envs.spec import Arena
+from kltransfer.envs.tasks import load_task
 
 
 class BallTest(test_utils.EnvironmentTestMixin, absltest.TestCase):

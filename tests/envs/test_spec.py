@@ -1,6 +1,6 @@
 import pytest
 
-from kltransfer.envs import ObservationLayout
+from kltransfer.envs.spec import ObservationLayout
 
 
 def test_groups_tile_the_observation_in_order() -> None:

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kltransfer.envs import Task, load_task
-from kltransfer.envs.tasks import GOALS, draw_goals, encode_goals, inside, judge
+from kltransfer.envs.spec import GOALS, Task
+from kltransfer.envs.tasks import draw_goals, encode_goals, inside, judge, load_task
 
 NAMES = sorted(path.stem for path in Path(__file__).parents[2].glob("conf/task/*.yaml"))
 N = 3000

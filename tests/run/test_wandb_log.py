@@ -24,8 +24,8 @@ from kltransfer.run import wandb_log
 from kltransfer.run.preemption import Preempted
 from kltransfer.run.wandb_log import WandbLog, labels, run_id
 
-from ..wandb_stub import KEY, WandbStub
 from ..report.folders import config, folder_of, write_run
+from ..wandb_stub import KEY, WandbStub
 
 ROWS = [{"learner_steps": 100.0 * n, "episode_return": float(n), "kl_low": math.nan} for n in range(1, 6)]
 

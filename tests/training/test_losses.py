@@ -8,7 +8,8 @@ import torch
 
 from kltransfer.agent.agent import Agent
 from kltransfer.agent.gaussian import kl, log_prob
-from kltransfer.training.losses import Losses, Noise, Window, algorithm1, latent_chain, unroll
+from kltransfer.training.losses import Losses, Noise, algorithm1, latent_chain, unroll
+from kltransfer.training.replay import Window
 from tests.parts import make_agent, make_window
 
 KINDS = ["svg0", "distral", "isotropic", "ar1", "ar_learned", "ar1-separate", "ar1-blind"]

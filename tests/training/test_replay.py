@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from kltransfer.checkpoint import CheckpointError
-from kltransfer.training.losses import Window
-from kltransfer.training.replay import Replay
+from kltransfer.training.replay import Replay, Window
 
 SIZES = {"observation": 2, "action": 1, "previous_latent": 3, "latent_noise": 3}
 
