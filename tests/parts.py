@@ -59,7 +59,6 @@ def make_window(agent: Agent, steps: int = 5, batch: int = 4, seed: int = 0) -> 
         discount=torch.ones(shape),
         first=torch.zeros(shape),
         previous_latent=torch.randn(*shape, latent, generator=g),
-        latent_noise=torch.randn(*shape, latent, generator=g),
     )
     noise = Noise(torch.randn(*shape, latent, generator=g), torch.randn(2, *shape, action, generator=g))
     return window, noise
@@ -73,7 +72,6 @@ def make_replay(agent: Agent, simulations: int, capacity: int = 512) -> Replay:
             "observation": agent.layout.size,
             "action": agent.action_size,
             "previous_latent": agent.latent_size,
-            "latent_noise": agent.latent_size,
         },
     )
 
@@ -85,11 +83,10 @@ def make_learner(agent: Agent, replay: Replay, **changes: Any) -> Learner:
         "unroll_length": 4,
         "action_samples": 2,
         "discount": 0.9,
-        "retrace_lambda": 1.0,
+        "returns": "retrace",
+        "trace_lambda": 1.0,
         "kl_cost": 1e-3,
         "entropy_cost": 1e-3,
-        "target_policy_values": False,
-        "stored_noise": False,
         "target_period": 20,
         "bfloat16": False,
         "compiled": False,

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from kltransfer.agent.gaussian import Gaussian, log_prob, sample, standard_normal
 from kltransfer.agent.networks import ClipInward, CriticNetwork, GaussianNetwork
+from kltransfer.agent.normaliser import Normaliser
 from kltransfer.agent.priors import HighLevelPrior, make_prior, memory
-from kltransfer.envs.spec import ObservationLayout
+from kltransfer.envs.spec import GROUPS, ObservationLayout
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class PolicyOptions:
 
 
 class View(nn.Module):
-    """The part of an observation that a network may see: the information asymmetry of Section 3.1."""
+    """The part of an observation that a network may see, normalised: the asymmetry of Section 3.1."""
 
     def __init__(self, layout: ObservationLayout, groups: Sequence[str]) -> None:
         super().__init__()
@@ -41,12 +42,18 @@ class View(nn.Module):
         self.columns: Tensor
         # A contiguous range, the common case, is a view without a copy.
         self.range = (columns[0], self.size) if columns == list(range(columns[0], columns[-1] + 1)) else None
+        self.normaliser = Normaliser(self.size)
 
-    def forward(self, observation: Tensor) -> Tensor:
-        """Return the columns of the groups, `[..., O]` to `[..., size]`."""
+    def select(self, observation: Tensor) -> Tensor:
+        """Return the columns of the groups as they are, `[..., O]` to `[..., size]`."""
         if self.range is not None:
             return observation.narrow(-1, *self.range)
         return observation.index_select(-1, self.columns)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return the normalised columns of the groups, `[..., O]` to `[..., size]`."""
+        normalised: Tensor = self.normaliser(self.select(observation))
+        return normalised
 
 
 class HighLevel(nn.Module):
@@ -105,13 +112,20 @@ def make_network(inputs: int, size: int, options: PolicyOptions) -> GaussianNetw
 class Critic(nn.Module):
     """Q(a, z, x), one or two of them; sees everything."""
 
-    def __init__(self, inputs: int, hidden: Sequence[int], count: int) -> None:
+    def __init__(
+        self, layout: ObservationLayout, latent_size: int, action_size: int, hidden: Sequence[int], count: int
+    ) -> None:
         super().__init__()
-        self.network = CriticNetwork(inputs, hidden=hidden, count=count)
+        self.view = View(layout, GROUPS)
+        self.network = CriticNetwork(action_size + latent_size + layout.size, hidden=hidden, count=count)
 
     def forward(self, action: Tensor, latent: Tensor, observation: Tensor) -> Tensor:
-        """Return `[count, ...]` values; actions count as the simulator takes them, clipped to [-1, 1]."""
-        values: Tensor = self.network(torch.cat([ClipInward.apply(action), latent, observation], dim=-1))
+        """Return `[count, ...]` values; actions count as the simulator takes them, clipped to [-1, 1].
+
+        `action` may have leading axes (of samples) that latent and observation lack.
+        """
+        rest = torch.cat([latent, self.view(observation)], dim=-1).expand(*action.shape[:-1], -1)
+        values: Tensor = self.network(torch.cat([ClipInward.apply(action), rest], dim=-1))
         return values
 
 
@@ -158,8 +172,15 @@ class Agent(nn.Module):
         self.default_policy: LowLevel | None = (
             LowLevel(layout, latent_size, action_size, default_policy) if separate_default_policy else None
         )
-        self.critic = Critic(action_size + latent_size + layout.size, critic_hidden, critics)
+        self.critic = Critic(layout, latent_size, action_size, critic_hidden, critics)
         self.memory_coefficient = prior_coefficient if residual and prior != "isotropic" else 0.0
+
+    @torch.no_grad()
+    def fit_normalisers(self, observation: Tensor) -> None:
+        """Fit what the modules see to observations `[..., O]`; loaded modules keep the statistics they have."""
+        for module in self.modules():
+            if isinstance(module, View):
+                module.normaliser.fit(module.select(observation))
 
     def latent(self, innovation: Gaussian, previous: Tensor, first: Tensor) -> Gaussian:
         """Return pi^H(z_t | x_t), where the history x_t includes z of the step before.
@@ -173,22 +194,12 @@ class Agent(nn.Module):
         return Gaussian(carry * previous + scale * innovation.mean, scale * innovation.std)
 
 
-def perceive(observation: Tensor) -> Tensor:
-    """Return observations as the networks take them, `asinh(x)`: nearly x up to 1, its logarithm beyond.
-
-    Accelerometers peak at hundreds of m/s^2 where a target is metres away; the first layer's normalisation
-    would drown the target in them.
-    """
-    return torch.asinh(observation)
-
-
 class Decision(NamedTuple):
     """What an agent does in one state of each of N simulations."""
 
     action: Tensor  # [N, A]
     log_prob: Tensor  # [N], log pi^L(a_t | z_t, x_t): Retrace divides one conditional by another
     latent: Tensor  # [N, Z], z_t
-    noise: Tensor  # [N, Z], eps_t that made z_t
     high: Gaussian  # pi^H(z_t | x_t)
 
 
@@ -203,10 +214,9 @@ def act(
 ) -> Decision:
     """Choose z and a for a batch of simulations: samples, or the means if `deterministic`."""
     spread = 0.0 if deterministic else 1.0
-    observation = perceive(observation)
     noise = spread * standard_normal((len(observation), agent.latent_size), generator)
     high = agent.latent(agent.high_level(observation), previous, first)
     latent = sample(high, noise)
     low = agent.low_level(latent, observation)
     action = sample(low, spread * standard_normal((len(observation), agent.action_size), generator))
-    return Decision(action, log_prob(low, action), latent, noise, high)
+    return Decision(action, log_prob(low, action), latent, high)

@@ -97,10 +97,9 @@ class Algorithm:
     batch_size: int = MISSING
     unroll_length: int = MISSING
     discount: float = MISSING
-    retrace_lambda: float = MISSING
+    returns: str = MISSING
+    trace_lambda: float = MISSING
     action_samples: int = MISSING
-    value_policy: str = MISSING
-    latent_noise: str = MISSING
     kl_cost: float = MISSING
     entropy_cost: float = MISSING
     policy_learning_rate: float = MISSING

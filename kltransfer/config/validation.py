@@ -25,8 +25,7 @@ WORDS = {
     "transfer_mode.high_level_prior": MODULE_STATES,
     "transfer_mode.low_level": MODULE_STATES,
     "transfer_mode.default_policy": MODULE_STATES,
-    "algorithm.value_policy": ("online", "target"),
-    "algorithm.latent_noise": ("fresh", "stored"),
+    "algorithm.returns": ("retrace", "peng"),
     "algorithm.precision": ("auto", "float32", "bfloat16"),
 }
 POSITIVE = (
@@ -97,7 +96,7 @@ def _check_numbers(config: DictConfig) -> None:
         _require(_get(config, key) >= 1, config, key, "it must be 1 or more")
     for key in NOT_NEGATIVE:
         _require(0 <= _get(config, key) < math.inf, config, key, "it must be 0 or more")
-    for key in ("algorithm.discount", "algorithm.retrace_lambda"):
+    for key in ("algorithm.discount", "algorithm.trace_lambda"):
         _require(0 <= _get(config, key) <= 1, config, key, "it must lie between 0 and 1")
     _require(
         0 <= config.hl_prior.coefficient < 1,

@@ -81,7 +81,6 @@ def make_trainer(
             "observation": agent.layout.size,
             "action": agent.action_size,
             "previous_latent": agent.latent_size,
-            "latent_noise": agent.latent_size,
         },
     )
     learner = Learner(
@@ -92,11 +91,10 @@ def make_trainer(
         unroll_length=algorithm.unroll_length,
         action_samples=algorithm.action_samples,
         discount=algorithm.discount,
-        retrace_lambda=algorithm.retrace_lambda,
+        returns=algorithm.returns,
+        trace_lambda=algorithm.trace_lambda,
         kl_cost=algorithm.kl_cost if config.transfer_mode.kl_shaping else 0.0,
         entropy_cost=algorithm.entropy_cost,
-        target_policy_values=algorithm.value_policy == "target",
-        stored_noise=algorithm.latent_noise == "stored",
         target_period=algorithm.target_period,
         policy_learning_rate=algorithm.policy_learning_rate,
         critic_learning_rate=algorithm.critic_learning_rate,

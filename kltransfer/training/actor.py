@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kltransfer.agent.agent import Agent, act
 from kltransfer.envs.spec import ResumableEnvironment
-from kltransfer.training.learner import copy_parameters
+from kltransfer.training.learner import copy_state
 from kltransfer.training.replay import Window
 
 
@@ -48,15 +48,14 @@ class Actor:
                     discount=torch.from_numpy(self.step.discount),
                     first=first,
                     previous_latent=self.latent,
-                    latent_noise=decision.noise,
                 )
             )
             self.latent = decision.latent
         return Window(*(torch.stack(field) for field in zip(*rows, strict=True)))
 
     def refresh(self, agent: Agent) -> None:
-        """Take over the learner's parameters."""
-        copy_parameters(agent, self.agent)
+        """Take over the learner's parameters and statistics."""
+        copy_state(agent, self.agent)
 
     def state(self) -> dict[str, Any]:
         """Return all that a new actor needs to go on bit for bit, but for the parameters."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kltransfer.agent.agent import Agent, perceive
+from kltransfer.agent.agent import Agent
 from kltransfer.agent.gaussian import standard_normal
 from kltransfer.training.losses import Losses, Noise, algorithm1
 from kltransfer.training.replay import Replay
@@ -27,8 +27,7 @@ class Learner:
         batch_size: B.
         unroll_length: K.
         action_samples: M.
-        discount, retrace_lambda, kl_cost, entropy_cost, target_policy_values: see `algorithm1`.
-        stored_noise: whether z is rebuilt from the actor's noise instead of drawn afresh.
+        discount, returns, trace_lambda, kl_cost, entropy_cost: see `algorithm1`.
         target_period: P, updates between two copies into the target networks.
         policy_learning_rate, critic_learning_rate, prior_learning_rate: of Adam.
         bfloat16: whether hidden layers multiply in bfloat16; parameters, heads and losses are float32 all
@@ -46,11 +45,10 @@ class Learner:
         unroll_length: int,
         action_samples: int,
         discount: float,
-        retrace_lambda: float,
+        returns: str,
+        trace_lambda: float,
         kl_cost: float,
         entropy_cost: float,
-        target_policy_values: bool,
-        stored_noise: bool,
         target_period: int,
         policy_learning_rate: float,
         critic_learning_rate: float,
@@ -64,15 +62,15 @@ class Learner:
         self.generator = torch.Generator().manual_seed(seed)
         self.noise_generator = torch.Generator(self.device).manual_seed(seed + 1)
         self.batch_size, self.unroll_length, self.action_samples = batch_size, unroll_length, action_samples
-        self.stored_noise, self.target_period = stored_noise, target_period
+        self.target_period = target_period
         self.bfloat16 = bfloat16
         losses = partial(
             algorithm1,
             discount=discount,
-            retrace_lambda=retrace_lambda,
+            returns=returns,
+            trace_lambda=trace_lambda,
             kl_cost=kl_cost,
             entropy_cost=entropy_cost,
-            target_policy_values=target_policy_values,
         )
         self.losses = compile_losses(losses) if compiled else losses
         groups = (
@@ -92,17 +90,17 @@ class Learner:
         """Return the learner steps so far: time steps processed, the x-axis of the paper's figures."""
         return self.updates * self.batch_size * self.unroll_length
 
+    def fit_normalisers(self) -> None:
+        """Fit what the agent's modules see to the experience in the replay; learning starts after it."""
+        self.agent.fit_normalisers(self.replay.observations().to(self.device))
+        copy_state(self.agent, self.target)
+
     def update(self) -> None:
         """Do one update."""
         length = self.unroll_length + 1
         window = self.replay.sample(self.batch_size, length, self.generator, self.device)
-        window = window._replace(observation=perceive(window.observation))
         shape = (length, self.batch_size)
-        latent = (
-            window.latent_noise
-            if self.stored_noise
-            else standard_normal((*shape, self.agent.latent_size), self.noise_generator)
-        )
+        latent = standard_normal((*shape, self.agent.latent_size), self.noise_generator)
         action = standard_normal((self.action_samples, *shape, self.agent.action_size), self.noise_generator)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             losses = self.losses(self.agent, self.target, window, Noise(latent, action))
@@ -113,7 +111,7 @@ class Learner:
         self.optimizer.step()
         self.updates += 1
         if self.updates % self.target_period == 0:
-            copy_parameters(self.agent, self.target)
+            copy_state(self.agent, self.target)
         for name, value in losses.metrics.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
         self.summed += 1
@@ -164,6 +162,6 @@ def trainable(*modules: nn.Module | None) -> list[nn.Parameter]:
 
 
 @torch.no_grad()
-def copy_parameters(source: nn.Module, destination: nn.Module) -> None:
-    """Copy all parameters of one network into another of the same shape."""
-    torch._foreach_copy_(list(destination.parameters()), list(source.parameters()))
+def copy_state(source: nn.Module, destination: nn.Module) -> None:
+    """Copy all parameters and buffers of one network into another of the same shape."""
+    torch._foreach_copy_([*destination.parameters(), *destination.buffers()], [*source.parameters(), *source.buffers()])

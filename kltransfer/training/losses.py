@@ -13,7 +13,7 @@ from kltransfer.agent.agent import Agent
 from kltransfer.agent.gaussian import Gaussian, entropy, kl, log_prob, sample
 from kltransfer.agent.priors import memory
 from kltransfer.training.replay import Window
-from kltransfer.training.returns import retrace
+from kltransfer.training.returns import peng, retrace
 
 
 class Noise(NamedTuple):
@@ -99,10 +99,10 @@ def algorithm1(
     noise: Noise,
     *,
     discount: float,
-    retrace_lambda: float,
+    returns: str,
+    trace_lambda: float,
     kl_cost: float,
     entropy_cost: float,
-    target_policy_values: bool,
 ) -> Losses:
     """Compute the losses of Algorithm 1, with its slips corrected (README, "Readings of the paper").
 
@@ -112,11 +112,10 @@ def algorithm1(
         window: from the replay.
         noise: of the latents and of the M action samples.
         discount: gamma.
-        retrace_lambda: lambda.
+        returns: `retrace` or `peng`, see `kltransfer.returns`.
+        trace_lambda: lambda.
         kl_cost: alpha.
         entropy_cost: alpha_H.
-        target_policy_values: whether V and the traces are those of the target policy instead of the online
-            one.
     """
     valid = 1 - window.first[1:]
     policy = unroll(agent, window, noise.latent)
@@ -133,25 +132,16 @@ def algorithm1(
     objective = values[:-1] - kl_cost * total_kl[:-1] + entropy_cost * entropy(policy.low)[:-1]
     policy_loss = -mean_where(objective, valid)
 
-    # Critic: Retrace targets, in which all is constant.
+    # Critic: multi-step targets, in which all is constant.
     with torch.no_grad():
-        if target_policy_values:
-            behaviour = unroll(target, window, noise.latent)
-            behaviour_kl = torch.stack(divergence(behaviour, target, window)).sum(0)
-            next_actions = sample(behaviour.low, noise.action)
-            next_values = evaluate(target, next_actions, behaviour.latent, window.observation).mean(0)
-            latent = behaviour.latent
-        else:
-            behaviour, behaviour_kl, next_values = policy, total_kl, values
-        likelihood = log_prob(behaviour.low, window.action)
-        trace = retrace_lambda * torch.exp((likelihood - window.log_prob).clamp(max=0))
-        q_target = evaluate(target, window.action[:-1], latent[:-1], window.observation[:-1])
-        targets = retrace(
-            q=q_target,
-            next_value=next_values[1:] - kl_cost * behaviour_kl[1:],
+        likelihood = log_prob(policy.low, window.action)
+        ratio = torch.exp((likelihood - window.log_prob).clamp(max=0))  # min(1, pi / mu)
+        targets = (retrace if returns == "retrace" else peng)(
+            q=evaluate(target, window.action[:-1], latent[:-1], window.observation[:-1]),
+            next_value=values[1:] - kl_cost * total_kl[1:],
             reward=window.reward[:-1],
             discount=discount * window.discount[:-1],
-            trace=trace[:-1],
+            trace=trace_lambda * (ratio if returns == "retrace" else torch.ones_like(ratio))[:-1],
             valid=valid,
         )
     q = agent.critic(window.action[:-1], latent[:-1], window.observation[:-1])  # [count, K, B]
@@ -167,7 +157,7 @@ def algorithm1(
             "kl_low": mean_where(kl_low[:-1], valid),
             "action_entropy": mean_where(entropy(policy.low)[:-1], valid),
             "action_std": mean_where(policy.low.std[:-1].mean(-1), valid),
-            "trace": mean_where(trace[:-1], valid),
+            "trace": mean_where(ratio[:-1], valid),
             "q_mean": mean_where(q.mean(0), valid),
             "critic_loss": critic_loss.detach(),
             "policy_loss": policy_loss.detach(),
@@ -187,7 +177,5 @@ def evaluate(agent: Agent, action: Tensor, latent: Tensor, observation: Tensor) 
     Returns:
         `[..., T, B]`.
     """
-    leading = action.shape[:-1]
-    values = agent.critic(action, latent.expand(*leading, -1), observation.expand(*leading, -1))
-    smallest: Tensor = values.amin(0)
+    smallest: Tensor = agent.critic(action, latent, observation).amin(0)
     return smallest

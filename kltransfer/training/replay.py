@@ -15,15 +15,14 @@ from torch import Tensor
 
 from kltransfer.checkpoint import CheckpointError, load, save
 
-VECTORS = ("observation", "action", "previous_latent", "latent_noise")
+VECTORS = ("observation", "action", "previous_latent")
 
 
 class Window(NamedTuple):
     """K + 1 consecutive steps of B simulations, as the actor saw them.
 
     `reward` and `discount` are those that followed the step's action. `first` marks first steps of
-    episodes: the transition that leads to one is no transition. `previous_latent` and `latent_noise` are
-    the actor's z_{t-1} and eps_t.
+    episodes: the transition that leads to one is no transition. `previous_latent` is the actor's z_{t-1}.
     """
 
     observation: Tensor  # [K + 1, B, O]
@@ -33,7 +32,6 @@ class Window(NamedTuple):
     discount: Tensor  # [K + 1, B], 0 where the episode terminated
     first: Tensor  # [K + 1, B]
     previous_latent: Tensor  # [K + 1, B, Z]
-    latent_noise: Tensor  # [K + 1, B, Z]
 
 
 class Replay:
@@ -77,6 +75,10 @@ class Replay:
         self.added += len(rows)
         kept = rows[-self.capacity :]
         self.ring[torch.arange(self.added - len(kept), self.added) % self.capacity] = kept
+
+    def observations(self) -> Tensor:
+        """Return all observations held, `[T, N, O]`."""
+        return self.unpack(self.ring[: min(self.added, self.capacity)]).observation
 
     def sample(
         self, batch_size: int, length: int, generator: torch.Generator, device: torch.device | None = None

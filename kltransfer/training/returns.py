@@ -1,4 +1,8 @@
-"""Off-policy targets of action values (Munos et al. 2016; eq. 7 of the paper)."""
+"""Multi-step targets of action values: Retrace (eq. 7 of the paper) and Peng's Q(lambda).
+
+Both take the same arguments and differ in what corrects the steps after the first: Retrace cuts a trace
+where the policy would not have acted as the actor did, Peng's Q(lambda) mixes in the value instead.
+"""
 
 import torch
 from torch import Tensor
@@ -7,7 +11,7 @@ from torch import Tensor
 def retrace(
     q: Tensor, next_value: Tensor, reward: Tensor, discount: Tensor, trace: Tensor, valid: Tensor
 ) -> Tensor:
-    """Return the Retrace targets of K transitions.
+    """Return the Retrace targets of K transitions (Munos et al. 2016).
 
     With `delta_s = r_s + d_s V_{s+1} - Q_s`, the target is
     `Q_t + sum_{s >= t} (prod_{i=t}^{s-1} d_i) (prod_{i=t+1}^{s} c_i) delta_s`, computed backwards as
@@ -20,8 +24,8 @@ def retrace(
         reward: r_s, received after a_s.
         discount: gamma times the environment's discount, 0 where the episode terminated.
         trace: c_s, of which the first is unused.
-        valid: 1 for real transitions, 0 from the end of one episode to the start of the next; these get Q
-            itself and cut the traces of their predecessors.
+        valid: 1 for real transitions, 0 from the end of one episode to the start of the next. An invalid
+            transition gets Q itself, and the transition before it bootstraps from the value.
 
     Returns:
         `[K, B]`; the caller decides what is a constant.
@@ -35,3 +39,24 @@ def retrace(
         advantages[s] = advantage
         advantage = trace[s] * advantage
     return q + torch.stack(advantages)
+
+
+def peng(
+    q: Tensor, next_value: Tensor, reward: Tensor, discount: Tensor, trace: Tensor, valid: Tensor
+) -> Tensor:
+    """Return the targets of Peng's Q(lambda) for K transitions (Peng and Williams 1994, Kozuno et al. 2021).
+
+    `G_s = r_s + d_s [(1 - lambda_{s+1}) V_{s+1} + lambda_{s+1} G_{s+1}]`, with `G = V` at the window's end
+    and where transition s + 1 is invalid. No ratio of likelihoods cuts a return: the targets are those of a
+    mixture of the policy and the one that acted, and rewards travel back several steps per update even
+    where the ratios of Retrace are close to 0.
+
+    Args: as for `retrace`; `trace` is lambda_s. Returns `[K, B]`.
+    """
+    gain = torch.zeros_like(reward[0])  # lambda_{s+1} (G_{s+1} - V_{s+1})
+    returns = [gain] * len(reward)
+    for s in reversed(range(len(reward))):
+        returns[s] = reward[s] + discount[s] * (next_value[s] + gain)
+        if s > 0:
+            gain = trace[s] * valid[s] * (returns[s] - next_value[s - 1])
+    return torch.where(valid > 0, torch.stack(returns), q)

@@ -69,7 +69,10 @@ class Trainer:
                     save()
                     return False
                 collected = pool.submit(self.actor.collect, self.round_steps)
-                for _ in range(self.updates_due()):
+                due = self.updates_due()
+                if due and not self.learner.updates:
+                    self.learner.fit_normalisers()
+                for _ in range(due):
                     self.learner.update()
                 self.replay.add(self.replay.pack(collected.result()))
                 self.actor.refresh(self.learner.agent)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from kltransfer.agent.agent import View, act, perceive
+from kltransfer.agent.agent import View, act
 from kltransfer.agent.gaussian import Gaussian, log_prob
 from tests.parts import LAYOUT, make_agent
 
@@ -41,10 +41,11 @@ def test_acting_returns_the_likelihood_of_the_action_given_the_latent(kind: str)
     agent = make_agent(kind)
     previous, first = torch.randn(6, agent.latent_size), torch.zeros(6)
     decision = act(agent, OBSERVATION, previous, first, torch.Generator().manual_seed(0))
-    seen = perceive(OBSERVATION)
-    latent = agent.latent(agent.high_level(seen), previous, first)
-    torch.testing.assert_close(decision.latent, latent.mean + latent.std * decision.noise)
-    expected = log_prob(agent.low_level(decision.latent, seen), decision.action)
+    latent = agent.latent(agent.high_level(OBSERVATION), previous, first)
+    torch.testing.assert_close(decision.high, latent)
+    noise = torch.randn(6, agent.latent_size, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(decision.latent, latent.mean + latent.std * noise)
+    expected = log_prob(agent.low_level(decision.latent, OBSERVATION), decision.action)
     torch.testing.assert_close(decision.log_prob, expected)
 
 
@@ -67,6 +68,22 @@ def test_the_critic_counts_actions_as_the_simulator_takes_them() -> None:
     torch.testing.assert_close(agent.critic(inside, z, OBSERVATION), agent.critic(outside, z, OBSERVATION))
 
 
-def test_the_networks_see_large_readings_compressed_and_small_ones_as_they_are() -> None:
-    seen = perceive(torch.tensor([0.0, 0.1, -300.0]))
-    torch.testing.assert_close(seen, torch.tensor([0.0, 0.1, -6.397]), atol=1e-3, rtol=0)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_module_sees_what_it_sees_with_mean_zero_and_std_one_once_fitted(kind: str) -> None:
+    agent = make_agent(kind)
+    observation = 300 * torch.rand(500, LAYOUT.size, generator=torch.Generator().manual_seed(1)) - 100
+    agent.fit_normalisers(observation)
+    views = [module for module in agent.modules() if isinstance(module, View)]
+    assert len(views) == 2 + (agent.latent_size > 0) + (agent.default_policy is not None)
+    for view in views:
+        seen = view(observation)
+        torch.testing.assert_close(seen.mean(0), torch.zeros(view.size), atol=1e-4, rtol=0)
+        torch.testing.assert_close(seen.std(0, correction=0), torch.ones(view.size))
+
+
+def test_fitted_statistics_stay_whatever_comes_later() -> None:
+    agent = make_agent("ar1")
+    agent.fit_normalisers(OBSERVATION)
+    before = agent.critic.view(OBSERVATION)
+    agent.fit_normalisers(100 * OBSERVATION + 7)
+    assert torch.equal(agent.critic.view(OBSERVATION), before)

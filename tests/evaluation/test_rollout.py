@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
-from kltransfer.agent.agent import perceive
 from kltransfer.agent.gaussian import Gaussian
 from kltransfer.evaluation.rollout import rollout
 from kltransfer.training.actor import Actor, as_float
@@ -37,7 +36,7 @@ def test_deterministic_rollouts_act_by_the_means_whatever_the_seed() -> None:
     previous = torch.zeros(3, agent.latent_size)
     other = rollout(MatchNumber(3, seed=5), agent, seed=2, deterministic=True)
     for step, choice in islice(rollout(environment, agent, seed=1, deterministic=True), 8):
-        observation, first = perceive(torch.from_numpy(step.observation)), as_float(step.first)
+        observation, first = torch.from_numpy(step.observation), as_float(step.first)
         latent = agent.latent(agent.high_level(observation), previous, first).mean
         assert torch.equal(choice.latent, latent)
         assert torch.equal(choice.action, agent.low_level(latent, observation).mean)
@@ -54,7 +53,7 @@ def test_the_reported_kl_is_that_of_torch_between_high_level_and_prior(kind: str
             parameter.add_(0.1)
     previous = torch.zeros(3, agent.latent_size)
     for step, choice in islice(rollout(environment, agent, seed=1, deterministic=False), 8):
-        observation, first = perceive(torch.from_numpy(step.observation)), as_float(step.first)
+        observation, first = torch.from_numpy(step.observation), as_float(step.first)
         high = agent.latent(agent.high_level(observation), previous, first)
         expected = kl_divergence(normal(high), normal(agent.high_level_prior(previous, first)))
         assert (expected > 1e-3).all()

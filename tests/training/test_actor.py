@@ -1,6 +1,6 @@
 import torch
 
-from kltransfer.agent.agent import perceive
+from kltransfer.agent.gaussian import log_prob
 from kltransfer.training.actor import Actor
 from tests.parts import make_agent
 from tests.toy import LENGTH, MatchNumber
@@ -27,13 +27,15 @@ def test_every_episode_is_a_first_step_and_its_transitions() -> None:
 def test_each_latent_follows_from_the_one_before_across_collections() -> None:
     actor = make_actor()
     parts = [actor.collect(7), actor.collect(7)]
-    previous, noise, first, observation = (
+    previous, action, likelihood, observation = (
         torch.cat([getattr(p, name) for p in parts])
-        for name in ("previous_latent", "latent_noise", "first", "observation")
+        for name in ("previous_latent", "action", "log_prob", "observation")
     )
-    for t in range(len(first) - 1):
-        p = actor.agent.latent(actor.agent.high_level(perceive(observation[t])), previous[t], first[t])
-        torch.testing.assert_close(previous[t + 1], p.mean + p.std * noise[t])
+    for t in range(len(action) - 1):
+        # The stored likelihood is that of the action given z_t, which the next row holds.
+        p = actor.agent.low_level(previous[t + 1], observation[t])
+        torch.testing.assert_close(likelihood[t], log_prob(p, action[t]), rtol=1e-4, atol=1e-4)
+        assert not torch.allclose(likelihood[t], log_prob(actor.agent.low_level(previous[t], observation[t]), action[t]))
 
 
 def test_the_learners_parameters_count_only_after_a_refresh() -> None:

@@ -15,10 +15,10 @@ from tests.parts import make_agent, make_window
 KINDS = ["svg0", "distral", "isotropic", "ar1", "ar_learned", "ar1-separate", "ar1-blind"]
 OPTIONS: dict[str, Any] = {
     "discount": 0.9,
-    "retrace_lambda": 1.0,
+    "returns": "retrace",
+    "trace_lambda": 1.0,
     "kl_cost": 0.1,
     "entropy_cost": 0.01,
-    "target_policy_values": False,
 }
 
 

@@ -6,7 +6,7 @@ import torch
 from kltransfer.checkpoint import CheckpointError
 from kltransfer.training.replay import Replay, Window
 
-SIZES = {"observation": 2, "action": 1, "previous_latent": 3, "latent_noise": 3}
+SIZES = {"observation": 2, "action": 1, "previous_latent": 3}
 
 
 def steps(start: int, count: int, simulations: int = 2) -> Window:
@@ -22,7 +22,6 @@ def steps(start: int, count: int, simulations: int = 2) -> Window:
         discount=torch.ones_like(step),
         first=(step % 7 == 0).float(),
         previous_latent=latent,
-        latent_noise=-latent,
     )
 
 

@@ -1,0 +1,37 @@
+"""Statistics that bring observations to a common scale."""
+
+import torch
+from torch import Tensor, nn
+
+LEAST_STD = 1e-2
+BOUND = 5.0
+
+
+class Normaliser(nn.Module):
+    """`(x - mean) / std`, clipped to [-5, 5], with statistics that are fitted once and then fixed.
+
+    An accelerometer peaks at hundreds of m/s^2 where a target is metres away: as they are, the first
+    layer's normalisation would drown the target in them. The statistics are buffers, so they are saved
+    and transferred with the weights that were trained on them.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("std", torch.ones(size))
+        self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
+        self.mean: Tensor
+        self.std: Tensor
+        self.fitted: Tensor
+
+    def fit(self, x: Tensor) -> None:
+        """Take the statistics of `x`, `[..., size]`, unless they were fitted or loaded before."""
+        if not self.fitted:
+            rows = x.reshape(-1, x.shape[-1])
+            self.mean.copy_(rows.mean(0))
+            self.std.copy_(rows.std(0, correction=0).clamp(min=LEAST_STD))
+            self.fitted.fill_(True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return normalised observations, `[..., size]`."""
+        return ((x - self.mean) / self.std).clamp(-BOUND, BOUND)
