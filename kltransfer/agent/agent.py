@@ -177,7 +177,7 @@ class Agent(nn.Module):
 
     @torch.no_grad()
     def fit_normalisers(self, observation: Tensor) -> None:
-        """Fit what the modules see to observations `[..., O]`; loaded modules keep the statistics they have."""
+        """Fit what the modules see to observations `[..., O]`; what was loaded keeps its statistics."""
         for module in self.modules():
             if isinstance(module, View):
                 module.normaliser.fit(module.select(observation))

@@ -164,4 +164,6 @@ def trainable(*modules: nn.Module | None) -> list[nn.Parameter]:
 @torch.no_grad()
 def copy_state(source: nn.Module, destination: nn.Module) -> None:
     """Copy all parameters and buffers of one network into another of the same shape."""
-    torch._foreach_copy_([*destination.parameters(), *destination.buffers()], [*source.parameters(), *source.buffers()])
+    torch._foreach_copy_(
+        [*destination.parameters(), *destination.buffers()], [*source.parameters(), *source.buffers()]
+    )

@@ -35,7 +35,9 @@ def test_each_latent_follows_from_the_one_before_across_collections() -> None:
         # The stored likelihood is that of the action given z_t, which the next row holds.
         p = actor.agent.low_level(previous[t + 1], observation[t])
         torch.testing.assert_close(likelihood[t], log_prob(p, action[t]), rtol=1e-4, atol=1e-4)
-        assert not torch.allclose(likelihood[t], log_prob(actor.agent.low_level(previous[t], observation[t]), action[t]))
+        assert not torch.allclose(
+            likelihood[t], log_prob(actor.agent.low_level(previous[t], observation[t]), action[t])
+        )
 
 
 def test_the_learners_parameters_count_only_after_a_refresh() -> None:
