@@ -140,6 +140,19 @@ class EnsembleLayer(nn.Module):
         return torch.baddbmm(self.bias, x, self.weight)
 
 
+class EnsembleNorm(nn.Module):
+    """Layer normalisation of `count` networks at once, each with a gain and a bias of its own."""
+
+    def __init__(self, count: int, size: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(count, 1, size))
+        self.bias = nn.Parameter(torch.zeros(count, 1, size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `[count, N, size]` normalised over the last axis."""
+        return torch.addcmul(self.bias, nn.functional.layer_norm(x, x.shape[-1:]), self.gain)
+
+
 class CriticNetwork(nn.Module):
     """`count` action-value functions of one input: `[..., I]` to `[count, ...]`."""
 
@@ -148,7 +161,7 @@ class CriticNetwork(nn.Module):
         sizes = [input_size, *hidden]
         self.count = count
         self.layers = nn.ModuleList(EnsembleLayer(count, i, o) for i, o in zip(sizes, hidden, strict=False))
-        self.norms = nn.ModuleList(nn.LayerNorm(o) for o in hidden)
+        self.norms = nn.ModuleList(EnsembleNorm(count, o) for o in hidden)
         self.activations = nn.ModuleList(activation(i) for i in range(len(hidden)))
         self.head = EnsembleLayer(count, hidden[-1], 1)
         nn.init.uniform_(self.head.weight, -1e-2, 1e-2)

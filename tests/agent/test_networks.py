@@ -52,13 +52,17 @@ def test_the_fast_tanh_is_tanh_and_so_is_its_gradient() -> None:
 def test_an_ensemble_of_critics_equals_its_members() -> None:
     torch.manual_seed(0)
     both = CriticNetwork(5, hidden=[8, 8], count=2)
+    for norm in both.norms:
+        torch.nn.init.normal_(norm.gain)
+        torch.nn.init.normal_(norm.bias)
     x = torch.randn(3, 4, 5)
     values = both(x)
     assert values.shape == (2, 3, 4)
     for i in range(2):
         h = x
         for k, (layer, norm) in enumerate(zip(both.layers, both.norms, strict=True)):
-            h = norm(h @ layer.weight[i] + layer.bias[i])
+            h = torch.nn.functional.layer_norm(h @ layer.weight[i] + layer.bias[i], (8,))
+            h = norm.gain[i] * h + norm.bias[i]
             h = torch.tanh(h) if k == 0 else torch.nn.functional.elu(h)
         expected = (h @ both.head.weight[i] + both.head.bias[i]).squeeze(-1)
         torch.testing.assert_close(values[i], expected)
