@@ -1,9 +1,60 @@
-"""Files that are never half written: at any moment a reader, or a crash, finds the old or the new content."""
+"""Small files: written whole or not at all, and read whatever a hand or a crash has left of them."""
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+T = TypeVar("T")
+
+
+def read_json(path: Path, kind: type[T], problems: list[str] | None = None) -> T | None:
+    """Return what a JSON file holds as a `kind`: a dict, a list, or a dataclass of plain fields.
+
+    None where there is no file, or where it is damaged: then a sentence that names it is added to
+    `problems`. Keys that a dataclass does not have are left out.
+    """
+    try:
+        return parse(json.loads(path.read_bytes()), kind)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is torn or was edited"
+        if problems is not None:
+            problems.append(f"{path} cannot be read and is left out: {reason}.")
+        return None
+
+
+def parse(content: Any, kind: type[T]) -> T:
+    """Return JSON content as a `kind`, see `read_json`. Raises TypeError or ValueError where it is not one."""
+    if not is_dataclass(kind):
+        if not isinstance(content, kind):
+            raise TypeError(f"{type(content).__name__} is no {kind.__name__}")
+        return content
+    content = parse(content, dict)
+    types = get_type_hints(kind)
+    return kind(
+        **{
+            field.name: _parse_field(content[field.name], types[field.name])
+            for field in fields(kind)
+            if field.name in content
+        }
+    )
+
+
+def _parse_field(value: Any, kind: Any) -> Any:
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(value)
+    number = type(value) is int and not isinstance(value, kind)
+    value = float(value) if number else value
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(f"{value!r} is no {kind}")
+    # A lone surrogate could not be printed.
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def write_atomically(path: Path, *parts: bytes | memoryview) -> None:

@@ -178,7 +178,7 @@ class BatchEnvironment:
     def _begin(self, ids: NDArray[np.intp]) -> None:
         """Begin new episodes in the simulations `ids`: draw the start and the goals."""
         n, scene = len(ids), self.scene
-        start = draw_placement(self.task, self.arena, self._rng, n)
+        start = draw_placement(self.task, self.arena, scene.reach, self._rng, n)
         self.goals[ids] = goals = draw_goals(self.task, self._rng, n)
         self._goal_code[ids] = encode_goals(self.task, goals)
         self.batch.reset(ids, stage=int(mujoco.mjtStage.mjSTAGE_NONE))

@@ -7,6 +7,7 @@ import numpy as np
 from kltransfer.envs.spec import Arena, Floats, Task
 
 _MARGIN = 0.99  # of the room left in a cell by a turned box, as in the authors' release
+_ATTEMPTS = 1000  # at a start without contact
 
 
 class Placement(NamedTuple):
@@ -19,8 +20,27 @@ class Placement(NamedTuple):
     targets: Floats  # [n, K, 2]
 
 
-def draw_placement(task: Task, arena: Arena, rng: np.random.Generator, n: int) -> Placement:
-    """Draw n starts: body, boxes and targets in distinct random cells.
+def draw_placement(task: Task, arena: Arena, reach: float, rng: np.random.Generator, n: int) -> Placement:
+    """Draw n starts: body, boxes and targets in distinct random cells, no box within reach of the body.
+
+    Starts in which a box lies within `reach` metres of the body's centre are drawn again: a leg inside a
+    box would throw it away. Raises ValueError where the room leaves no such start.
+    """
+    start = _draw(task, arena, rng, n)
+    for _ in range(_ATTEMPTS):
+        touching = np.flatnonzero((_distances(start, arena) < reach).any(axis=1))
+        if not len(touching):
+            return start
+        for kept, drawn in zip(start, _draw(task, arena, rng, len(touching)), strict=True):
+            kept[touching] = drawn
+    raise ValueError(
+        f"the room is too small for a body that reaches {reach:.2f} m: set arena.cell_size= to more than "
+        f"{arena.cell_size} or arena.box_size= to less than {arena.box_size}"
+    )
+
+
+def _draw(task: Task, arena: Arena, rng: np.random.Generator, n: int) -> Placement:
+    """Draw n starts without regard to the body's reach.
 
     The body and the targets stand at the centres of their cells; boxes anywhere in theirs as long
     as they don't stick out. Body and boxes have random yaws.
@@ -42,3 +62,15 @@ def draw_placement(task: Task, arena: Arena, rng: np.random.Generator, n: int) -
         box_yaws=box_yaws,
         targets=centres[:, 1 + task.boxes :],
     )
+
+
+def _distances(start: Placement, arena: Arena) -> Floats:
+    """Return the horizontal distance from the body's centre to each box, [n, B]; 0 inside a box."""
+    offset = start.body[:, None] - start.boxes
+    cosine, sine = np.cos(start.box_yaws), np.sin(start.box_yaws)
+    along = np.stack(
+        [cosine * offset[..., 0] + sine * offset[..., 1], cosine * offset[..., 1] - sine * offset[..., 0]],
+        axis=-1,
+    )
+    outside: Floats = np.maximum(np.abs(along) - arena.box_size / 2, 0)
+    return np.asarray(np.hypot(outside[..., 0], outside[..., 1]))

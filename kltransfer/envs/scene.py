@@ -28,6 +28,7 @@ class Scene:
     model: mujoco.MjModel
     body: Body
     frame: int  # site at the root of the body, x forward
+    reach: float  # metres from the body's centre to its farthest part, horizontally, in its starting pose
     body_geoms: Ids  # [G]
     box_geoms: Ids  # [B]
     points: Ids  # sites: 8 corners of each box, then the centre of each target
@@ -58,11 +59,13 @@ def build_scene(body_name: str, task: Task, arena: Arena) -> Scene:
     *box_qpos, body_qpos = model.jnt_qposadr[first_joints]
     corners = [model.site(f"{box}_corner_{i}").id for box in boxes for i in range(8)]
     target_sites = [model.site(target).id for target in targets]
+    body_geoms = _ids(model.geom(geom.full_identifier).id for geom in body.mjcf.find_all("geom"))
     return Scene(
         model=model,
         body=body,
         frame=model.site(body.frame.full_identifier).id,
-        body_geoms=_ids(model.geom(geom.full_identifier).id for geom in body.mjcf.find_all("geom")),
+        reach=_reach(model, model.site(body.frame.full_identifier).id, body_geoms),
+        body_geoms=body_geoms,
         box_geoms=_ids(model.geom(box).id for box in boxes),
         points=_ids(corners + target_sites),
         target_sites=_ids(target_sites),
@@ -70,6 +73,14 @@ def build_scene(body_name: str, task: Task, arena: Arena) -> Scene:
         body_qpos=int(body_qpos),
         box_qpos=_ids(box_qpos),
     )
+
+
+def _reach(model: mujoco.MjModel, frame: int, geoms: Ids) -> float:
+    """Return a bound on the horizontal distance from a site to all of the geoms, in the default pose."""
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    centres = data.geom_xpos[geoms, :2] - data.site_xpos[frame, :2]
+    return float((np.hypot(*centres.T) + model.geom_rbound[geoms]).max())
 
 
 def _set_physics(root: mjcf.RootElement, arena: Arena, body: Body) -> None:

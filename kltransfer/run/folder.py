@@ -6,12 +6,11 @@ the folder holds a lock on the file `lock`, which the system releases however th
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,14 +19,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from kltransfer.atomic import write_atomically
 from kltransfer.config.identity import reconcile
-from kltransfer.run.preemption import Preempted
-
-POLL_SECONDS = 0.2  # between two attempts at a lock that is waited for
-RUNNING, FINISHED, FAILED, PREEMPTED = "running", "finished", "failed", "preempted"
-
-
-class RunFolderError(RuntimeError):
-    """A folder that cannot take this run; the message is one sentence."""
+from kltransfer.errors import Preempted, RunFolderError
+from kltransfer.lock import lock
+from kltransfer.run.status import FILE, State, Status, read_status
 
 
 def outputs_root() -> Path:
@@ -46,12 +40,12 @@ class RunFolder:
         self,
         path: Path,
         config: DictConfig,
-        patience: Callable[[], None] | None = None,
+        on_wait: Callable[[], None] | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
         """Lock `path`, creating it if need be, and freeze `config` in it or find it frozen there.
 
-        With `patience`, waits while another process holds the folder, and calls it again and again: it ends
+        With `on_wait`, waits while another process holds the folder, and calls it again and again: it ends
         the waiting by raising. `say` takes the lines that report
         edits to YAML made since the first start. Raises `RunFolderError` for a folder that belongs to
         another run, to something else, or to a process that is alive.
@@ -60,13 +54,14 @@ class RunFolder:
         _refuse_foreign(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = _acquire(path / "lock", patience)
+            self._lock = _acquire(path / "lock", on_wait)
         except OSError as error:
             raise RunFolderError(f"{path} cannot be used: {error.strerror or error}.") from error
         try:
             self.config = self._freeze(config, say)
-            self.status = read_status(path) or {}
-            self.found = self.status.get("state")  # how the run stood before it was opened
+            found = read_status(path)
+            self.found = found and found.state  # how the run stood before it was opened
+            self.status = found or Status(State.RUNNING, budget=config.learner_steps)
         except BaseException:
             self.close()
             raise
@@ -74,28 +69,19 @@ class RunFolder:
     @property
     def finished(self) -> bool:
         """Return whether the run has nothing left to do."""
-        return bool(self.status.get("state") == FINISHED)
+        return self.found == State.FINISHED
 
-    def update(self, state: str = RUNNING, /, **values: Any) -> None:
-        """Write status.json: `state` and the `values` that have changed; the others stay.
+    def update(self, state: State = State.RUNNING, **values: Any) -> None:
+        """Write status.json: `state` and the `values` of `Status` that have changed; the others stay.
 
-        The fields: learner_steps, budget, episode_return, success_rate, learner_steps_per_second, message,
-        and, filled in here, updated, started, pid, host, job_id.
+        Who writes it and when is filled in here.
         """
         now = time.time()
-        if self.status.get("pid") != os.getpid() or "started" not in self.status:
-            self.status["started"] = now
-        fresh = {"learner_steps": 0, "budget": self.config.learner_steps}
-        empty = dict.fromkeys(("episode_return", "success_rate", "learner_steps_per_second"))
+        started = self.status.started if self.status.pid == os.getpid() else now
         process = {"pid": os.getpid(), "host": socket.gethostname(), "job_id": _job_id()}
-        self.status = (
-            {"state": state, **fresh, **empty, **self.status, "message": ""}
-            | values
-            | {"state": state, "updated": now, **process}
-        )
-        # NaN is no JSON: a value that is not known is null.
-        known = {key: None if value != value else value for key, value in self.status.items()}
-        write_atomically(self.path / "status.json", json.dumps(known, indent=1).encode())
+        times = {"started": started, "updated": now}
+        self.status = replace(self.status, **{"state": state, "message": ""} | values | process | times)
+        self.status.write(self.path)
 
     def close(self) -> None:
         """Release the folder."""
@@ -113,13 +99,13 @@ class RunFolder:
             if self.finished:
                 pass
             elif error is None:
-                self.update(FINISHED)
+                self.update(State.FINISHED)
             elif isinstance(error, Preempted | KeyboardInterrupt):
-                self.update(PREEMPTED, message=str(error) or type(error).__name__)
+                self.update(State.PREEMPTED, message=str(error) or type(error).__name__)
             else:
-                self.update(FAILED, message=" ".join(f"{type(error).__name__}: {error}".split()))
+                self.update(State.FAILED, message=" ".join(f"{type(error).__name__}: {error}".split()))
         except OSError as problem:  # a full disk must not hide why the run ended
-            print(f"{self.path / 'status.json'} could not be written: {problem}")
+            print(f"{self.path / FILE} could not be written: {problem}")
         finally:
             self.close()
 
@@ -166,44 +152,18 @@ def settle(path: Path, config: DictConfig, say: Callable[[str], None] = print) -
     return settled
 
 
-def read_status(path: Path) -> dict[str, Any] | None:
-    """Return status.json of the run folder `path`, None where there is none."""
+def _acquire(file: Path, on_wait: Callable[[], None] | None) -> int:
+    """Lock `file`, write the owner into it, and return its descriptor."""
     try:
-        status = json.loads((path / "status.json").read_text())
-    except (OSError, ValueError):
-        return None
-    return status if isinstance(status, dict) else None
-
-
-def _acquire(file: Path, patience: Callable[[], None] | None) -> int:
-    """Lock `file` and return its descriptor."""
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        while not _try_lock(descriptor):
-            if patience is None:
-                owner = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
-                raise RunFolderError(
-                    f"{file.parent} is in use by {owner}: wait for it, or choose another folder with label=."
-                )
-            # Asking again, not waiting in the call: a signal to stop must end the waiting.
-            patience()
-            time.sleep(POLL_SECONDS)
-    except BaseException:
-        os.close(descriptor)
-        raise
+        descriptor = lock(file, on_wait)
+    except BlockingIOError:
+        owner = file.read_text(errors="replace")[:200].strip() or "another process"
+        raise RunFolderError(
+            f"{file.parent} is in use by {owner}: wait for it, or choose another folder with label=."
+        ) from None
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
     return descriptor
-
-
-def _try_lock(descriptor: int) -> bool:
-    """Return whether the lock could be had."""
-    try:
-        # lockf, not flock: it works between the nodes of a cluster that share a network file system.
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
 
 
 def _refuse_foreign(path: Path) -> None:
