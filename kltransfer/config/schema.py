@@ -90,6 +90,7 @@ class Regime:
     replay_ratio: float = MISSING
     replay_size: int = MISSING
     min_replay_size: int = MISSING
+    reward_share: float = MISSING
 
 
 @dataclass

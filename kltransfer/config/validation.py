@@ -99,6 +99,9 @@ def _check_numbers(config: DictConfig) -> None:
     for key in ("algorithm.discount", "algorithm.trace_lambda"):
         _require(0 <= _get(config, key) <= 1, config, key, "it must lie between 0 and 1")
     _require(
+        0 <= config.regime.reward_share < 1, config, "regime.reward_share", "it must be 0 or more and below 1"
+    )
+    _require(
         0 <= config.hl_prior.coefficient < 1,
         config,
         "hl_prior.coefficient",

@@ -82,6 +82,7 @@ def make_trainer(
             "action": agent.action_size,
             "previous_latent": agent.latent_size,
         },
+        reward_share=regime.reward_share,
     )
     learner = Learner(
         agent,

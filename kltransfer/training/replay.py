@@ -15,6 +15,7 @@ from torch import Tensor
 
 from kltransfer.checkpoint import CheckpointError, load, save
 
+BEFORE_REWARD = 40  # steps: windows before a reward start this far before it at most
 VECTORS = ("observation", "action", "previous_latent")
 
 
@@ -35,15 +36,23 @@ class Window(NamedTuple):
 
 
 class Replay:
-    """The last `capacity` steps of each of N simulations, sampled uniformly.
+    """The last `capacity` steps of each of N simulations, from which windows are drawn.
+
+    Windows are drawn uniformly, but for a share of them that starts in the 40 steps before a reward: where
+    success is rare, a uniform window holds a reward once in thousands.
 
     Args:
         capacity: steps kept of each simulation.
         simulations: N.
         sizes: width of each vector in a row, by its name in `Window`; the other fields are scalars.
+        reward_share: share of the windows drawn from before a reward, in [0, 1).
     """
 
-    def __init__(self, capacity: int, simulations: int, sizes: Mapping[str, int]) -> None:
+    def __init__(
+        self, capacity: int, simulations: int, sizes: Mapping[str, int], reward_share: float = 0.0
+    ) -> None:
+        self.reward_share = reward_share
+        self.rewarded = torch.empty(0, 2, dtype=torch.long)  # (step, simulation) of each reward in the ring
         self.capacity, self.simulations = capacity, simulations
         self.widths = [sizes[name] if name in VECTORS else 1 for name in Window._fields]
         self.ring = torch.zeros(capacity, simulations, sum(self.widths))
@@ -75,6 +84,14 @@ class Replay:
         self.added += len(rows)
         kept = rows[-self.capacity :]
         self.ring[torch.arange(self.added - len(kept), self.added) % self.capacity] = kept
+        self._note_rewards(kept, self.added - len(kept))
+
+    def _note_rewards(self, rows: Tensor, start: int) -> None:
+        """Remember where the rows from step `start` on hold rewards, and forget what has left the ring."""
+        if self.reward_share:
+            found = (self.unpack(rows).reward > 0).nonzero() + torch.tensor([start, 0])
+            known = torch.cat([self.rewarded, found])
+            self.rewarded = known[known[:, 0] >= self.added - self.capacity]
 
     def observations(self) -> Tensor:
         """Return all observations held, `[T, N, O]`."""
@@ -83,14 +100,21 @@ class Replay:
     def sample(
         self, batch_size: int, length: int, generator: torch.Generator, device: torch.device | None = None
     ) -> Window:
-        """Draw `[length, batch_size]` windows, uniformly over all that lie in the ring, for a device.
+        """Draw `[length, batch_size]` windows from the ring, for a device.
 
         The actor's rows must hold at least `length` steps of each simulation.
         """
         held = min(self.added, self.capacity)
-        start = torch.randint(held - length + 1, (batch_size,), generator=generator)
+        first, windows = self.added - held, held - length + 1
+        start = first + torch.randint(windows, (batch_size,), generator=generator)
         simulation = torch.randint(self.simulations, (batch_size,), generator=generator)
-        step = (self.added - held + start + torch.arange(length).unsqueeze(-1)) % self.capacity
+        count = int(self.reward_share * batch_size) if len(self.rewarded) else 0
+        if count:
+            chosen = self.rewarded[torch.randint(len(self.rewarded), (count,), generator=generator)]
+            before = torch.randint(BEFORE_REWARD + 1, (count,), generator=generator)
+            start[:count] = (chosen[:, 0] - before).clamp(first, first + windows - 1)
+            simulation[:count] = chosen[:, 1]
+        step = (start + torch.arange(length).unsqueeze(-1)) % self.capacity
         index = step * self.simulations + simulation
         rows = self.ring.view(-1, self.ring.shape[-1]).index_select(0, index.view(-1))
         if device is not None and device.type == "cuda":
@@ -127,6 +151,9 @@ class Replay:
             kept = rows[-self.capacity :]
             self.ring[torch.arange(stop - len(kept), stop) % self.capacity] = kept
         self.added = self.saved = state["added"]
+        held = torch.arange(max(0, self.added - self.capacity), self.added)
+        self.rewarded = self.rewarded[:0]
+        self._note_rewards(self.ring[held % self.capacity], int(self.added - len(held)))
         self.segments = dict(state["segments"])
 
     def prune(self, folder: Path) -> None:
