@@ -30,7 +30,7 @@ def read_json(path: Path, kind: type[T], problems: list[str] | None = None) -> T
 
 
 def parse(content: Any, kind: type[T]) -> T:
-    """Return JSON content as a `kind`, see `read_json`. Raises TypeError or ValueError where it is not one."""
+    """Return JSON content as a `kind`, see `read_json`. Raises TypeError or ValueError."""
     if not is_dataclass(kind):
         if not isinstance(content, kind):
             raise TypeError(f"{type(content).__name__} is no {kind.__name__}")

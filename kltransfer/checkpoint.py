@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from kltransfer.atomic import write_atomically
+from kltransfer.errors import CheckpointError, CheckpointNotSaved
 
 MAGIC = b"KLTRANSFER\x00CKPT"
 VERSION = 1
@@ -27,14 +28,6 @@ _ARRAY = "__array__"  # key that marks {_ARRAY: dtype, "shape": .., "bytes": ..}
 _INTEGER = "__integer__"  # key that marks an integer too long for torch's restricted unpickler
 _MARKS = (_ARRAY, _INTEGER)
 _LONGEST_INTEGER = 2000  # bits
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint that cannot be used; the message is one sentence."""
-
-
-class CheckpointNotSaved(CheckpointError):
-    """A checkpoint that could not be written (a full disk, say); the one before it is intact."""
 
 
 def save(path: Path, state: Any) -> int:

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 os.environ.setdefault("MUJOCO_GL", "disable")
 
 from kltransfer.config.names import run_path
-from kltransfer.config.schema import ConfigError, choices, conf_dir, one_line, resolved
+from kltransfer.config.schema import choices, conf_dir, one_line, resolved
 from kltransfer.config.source import source_config
 from kltransfer.config.validation import validate
-from kltransfer.run.folder import RunFolderError, outputs_root, settle
-from kltransfer.run.preemption import EXIT_STATUS, Preempted
+from kltransfer.errors import Preempted, UserError
+from kltransfer.run.folder import outputs_root, settle
 
-DONE, FAILED, PREEMPTED = 0, 1, EXIT_STATUS
+DONE, FAILED, PREEMPTED = 0, 1, Preempted.exit_code
 
 
 def main() -> None:
@@ -77,10 +77,7 @@ def _exit_code() -> int:
 
 def _is_sentence(error: Exception) -> bool:
     """Return whether the message of an error says all that a person needs."""
-    if isinstance(error, ConfigError | RunFolderError | HydraException | OmegaConfBaseException):
-        return True
-    # By name: importing checkpoints imports torch, which a bad command need not wait for.
-    return any(kind.__name__ == "CheckpointError" for kind in type(error).__mro__)
+    return isinstance(error, UserError | HydraException | OmegaConfBaseException)
 
 
 def _fail(sentence: str, code: int) -> int:
@@ -114,7 +111,7 @@ def run_composed(composed: DictConfig) -> None:
     folder = Path(context.runtime.output_dir)
     try:
         config = prepare(composed, context.overrides.task, folder)
-    except (ConfigError, RunFolderError):
+    except UserError:
         _remove_if_empty(folder)
         raise
 

@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 import torch
 
-from kltransfer.checkpoint import HEADER, MAGIC, VERSION, CheckpointError, CheckpointNotSaved, load, save
+from kltransfer.checkpoint import HEADER, MAGIC, VERSION, load, save
+from kltransfer.errors import CheckpointError, CheckpointNotSaved
 
 
 @pytest.fixture

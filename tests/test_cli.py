@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from kltransfer import cli
 from kltransfer.config.schema import conf_dir
+from kltransfer.errors import CheckpointError, Preempted
 from kltransfer.run.folder import RunFolder
-from kltransfer.run.preemption import Preempted
 
 Calls = list[tuple[DictConfig, Path]]
 
@@ -167,7 +167,7 @@ def test_yaml_edited_after_the_start_is_reported_and_not_used(
     [
         (Preempted("SIGUSR2"), 75, "stopped: SIGUSR2"),
         (KeyboardInterrupt(), 75, "interrupted"),
-        (type("CheckpointError", (RuntimeError,), {})("c.pt is truncated."), 1, "c.pt is truncated."),
+        (CheckpointError("c.pt is truncated."), 1, "c.pt is truncated."),
     ],
 )
 def test_each_end_has_its_exit_code(

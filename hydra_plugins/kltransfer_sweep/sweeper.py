@@ -10,7 +10,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, ListConfig
 
-from kltransfer.config.schema import ConfigError
+from kltransfer.errors import ConfigError
 
 
 class PanelSweeper(BasicSweeper):

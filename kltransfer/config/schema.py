@@ -19,10 +19,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kltransfer.envs.spec import Arena, Task
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be run; the message is one sentence that names the fix."""
+from kltransfer.errors import ConfigError
 
 
 @dataclass

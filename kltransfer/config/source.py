@@ -9,8 +9,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kltransfer.config.schema import ConfigError, choices, one_line, schema
+from kltransfer.config.schema import choices, one_line, schema
 from kltransfer.config.validation import validate
+from kltransfer.errors import ConfigError
 
 # A source may name these groups; any other key of `transfer_mode.source` is an option.
 GROUPS = ("body", "task", "agent", "hl_prior", "ll_sharing", "regime")

@@ -9,8 +9,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from kltransfer.config.schema import ConfigError
 from kltransfer.envs.spec import GROUPS, Arena, Task
+from kltransfer.errors import ConfigError
 
 FLAT_AGENTS = ("svg0", "distral")
 MODULE_STATES = ("new", "initialised", "frozen")

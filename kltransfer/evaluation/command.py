@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kltransfer.atomic import write_atomically
-from kltransfer.evaluation.opengl import OpenGLError, choose_opengl
-from kltransfer.evaluation.output import OutputError, check_output, writing
+from kltransfer.errors import OutputError, UserError
+from kltransfer.evaluation.opengl import choose_opengl
+from kltransfer.evaluation.output import check_output, writing
 
 if TYPE_CHECKING:
     from kltransfer.evaluation.trained import Trained
@@ -46,12 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             os.environ.setdefault("MUJOCO_GL", "disable")
         _evaluate(options)
-    except (OpenGLError, OutputError) as error:
-        return _fail(error)
-    except RuntimeError as error:
-        # By name: importing checkpoints imports torch, which a bad command need not wait for.
-        if type(error).__name__ != "CheckpointError":
-            raise
+    except UserError as error:
         return _fail(error)
     return 0
 

@@ -9,13 +9,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+from kltransfer.errors import OpenGLError
+
 WITHOUT_DISPLAY = ("egl", "osmesa")
 PROBE = "import mujoco; mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 8, 8).render()"
 PATIENCE = 60.0  # seconds
-
-
-class OpenGLError(RuntimeError):
-    """Nothing here can draw; the message is one sentence."""
 
 
 def draws(name: str) -> bool:

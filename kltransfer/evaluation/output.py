@@ -4,9 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-
-class OutputError(RuntimeError):
-    """A file that cannot be written as asked; the message is one sentence."""
+from kltransfer.errors import OutputError
 
 
 def check_output(path: Path, suffixes: Sequence[str], force: bool) -> None:

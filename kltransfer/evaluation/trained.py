@@ -7,8 +7,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from kltransfer.agent.agent import Agent
-from kltransfer.checkpoint import CheckpointError
 from kltransfer.envs.batch import BatchEnvironment
+from kltransfer.errors import CheckpointError
 from kltransfer.run.build import make_agent, make_environment
 from kltransfer.run.transfer import load_strictly, read_pretrained
 

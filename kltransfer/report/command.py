@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+from kltransfer.errors import ReportError
 from kltransfer.report import markdown, tidy
-from kltransfer.report.comparison import Comparison, ReportError, compare, contents
+from kltransfer.report.comparison import Comparison, compare, contents
 from kltransfer.report.curve import panel_curves
 from kltransfer.report.figure import Curves, Kind, panel_figure, paper_figure, save, to_svg
 from kltransfer.report.page import Picture, Section, render

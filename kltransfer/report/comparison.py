@@ -7,24 +7,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kltransfer.errors import ReportError
 from kltransfer.report.panel import Panel, build_panels
 from kltransfer.report.run import Run, find_run_folders, read_run
+from kltransfer.run.status import State
 from kltransfer.sweep import plan
 from kltransfer.sweep.queue import ask
-from kltransfer.sweep.state import State, states
+from kltransfer.sweep.state import states
 
 # What to do about a state, where that is not plain.
 MEANING = {
     State.QUEUED: "waits for a place",
     State.WAITING: "waits for its pretraining",
-    State.INTERRUPTED: "saved and stopped by a signal; the same command resumes it",
+    State.PREEMPTED: "saved and stopped by a signal; the same command resumes it",
     State.LOST: "stopped without a word; the same command resumes it from its last checkpoint",
     State.NOT_RUN: "planned, not begun",
 }
-
-
-class ReportError(ValueError):
-    """A report that cannot be made; the message is one sentence."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from kltransfer.report.curve import Curve, stretches
 from kltransfer.report.group import Group
 from kltransfer.report.panel import Panel
 from kltransfer.report.summary import Threshold
-from kltransfer.sweep.state import State
+from kltransfer.run.status import State
 
 # Mean and standard deviation, as in the paper; or interquartile mean and its bootstrap interval.
 Kind = Literal["mean", "iqm"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from kltransfer.report.method import SPARE_STYLES, Style, is_transfer, method_name, method_order
 from kltransfer.report.run import Run
-from kltransfer.sweep.state import State
+from kltransfer.run.status import State
 
 SEEDS = ("seed", "transfer_seed")
 # How long, how often and where a run writes does not change what it learns.

@@ -19,7 +19,7 @@ from yaml import YAMLError
 
 from kltransfer.report.method import is_transfer
 from kltransfer.report.place import config_of, method_folder, seeds_of
-from kltransfer.sweep.state import State
+from kltransfer.run.status import State
 
 Series = NDArray[np.float64]
 T = TypeVar("T", dict[str, Any], list[Any])

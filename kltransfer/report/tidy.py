@@ -13,7 +13,7 @@ from kltransfer.report.figure import Curves
 from kltransfer.report.panel import Panel
 from kltransfer.report.run import Run
 from kltransfer.report.summary import Improvement, PanelSummary
-from kltransfer.sweep.state import State
+from kltransfer.run.status import State
 
 Row = dict[str, Any]
 

@@ -6,8 +6,9 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from kltransfer.errors import ReportError
 from kltransfer.report import words
-from kltransfer.report.comparison import Comparison, ReportError, contents
+from kltransfer.report.comparison import Comparison, contents
 from kltransfer.report.method import axis
 from kltransfer.report.page import Section
 

@@ -10,9 +10,9 @@ import torch
 from omegaconf import DictConfig
 
 from kltransfer.agent.agent import Agent, PolicyOptions
-from kltransfer.config.schema import ConfigError
 from kltransfer.envs.batch import BatchEnvironment
 from kltransfer.envs.spec import Arena, ObservationLayout, ResumableEnvironment, Task
+from kltransfer.errors import ConfigError
 from kltransfer.training.actor import Actor
 from kltransfer.training.learner import Learner
 from kltransfer.training.replay import Replay

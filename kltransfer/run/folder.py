@@ -21,7 +21,7 @@ from kltransfer.atomic import write_atomically
 from kltransfer.config.identity import reconcile
 from kltransfer.errors import Preempted, RunFolderError
 from kltransfer.lock import lock
-from kltransfer.run.status import FILE, State, Status, read_status
+from kltransfer.run.status import FILE, State, read_status
 
 
 def outputs_root() -> Path:
@@ -59,9 +59,8 @@ class RunFolder:
             raise RunFolderError(f"{path} cannot be used: {error.strerror or error}.") from error
         try:
             self.config = self._freeze(config, say)
-            found = read_status(path)
-            self.found = found and found.state  # how the run stood before it was opened
-            self.status = found or Status(State.RUNNING, budget=config.learner_steps)
+            self.status = read_status(path)
+            self.found = self.status.state  # before it was opened
         except BaseException:
             self.close()
             raise
@@ -69,9 +68,9 @@ class RunFolder:
     @property
     def finished(self) -> bool:
         """Return whether the run has nothing left to do."""
-        return self.found == State.FINISHED
+        return self.status.state == State.FINISHED
 
-    def update(self, state: State = State.RUNNING, **values: Any) -> None:
+    def update(self, state: State = State.RUNNING, /, **values: Any) -> None:
         """Write status.json: `state` and the `values` of `Status` that have changed; the others stay.
 
         Who writes it and when is filled in here.
@@ -79,8 +78,9 @@ class RunFolder:
         now = time.time()
         started = self.status.started if self.status.pid == os.getpid() else now
         process = {"pid": os.getpid(), "host": socket.gethostname(), "job_id": _job_id()}
+        usual = {"state": state, "budget": self.config.learner_steps, "message": ""}
         times = {"started": started, "updated": now}
-        self.status = replace(self.status, **{"state": state, "message": ""} | values | process | times)
+        self.status = replace(self.status, **{**usual, **values, **process, **times})
         self.status.write(self.path)
 
     def close(self) -> None:

@@ -7,12 +7,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-EXIT_STATUS = 75  # of a command or job that saved and stopped: EX_TEMPFAIL, try again
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
-
-
-class Preempted(Exception):
-    """A run that was asked to stop: everything is saved, and the same call resumes it."""
 
 
 class StopRequest:

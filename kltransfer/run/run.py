@@ -12,15 +12,17 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from kltransfer.atomic import write_atomically
-from kltransfer.checkpoint import CheckpointNotSaved, load, save
+from kltransfer.checkpoint import load, save
 from kltransfer.config.names import pretrained_path
 from kltransfer.config.schema import conf_dir
 from kltransfer.config.source import source_config
+from kltransfer.errors import CheckpointNotSaved, Preempted, RunFolderError
 from kltransfer.run.build import choose_device, make_agent, make_environment, make_trainer, seeds
-from kltransfer.run.folder import FAILED, RunFolder, RunFolderError, outputs_root
+from kltransfer.run.folder import RunFolder, outputs_root
 from kltransfer.run.metrics import COLUMNS, MetricsLog, Mirror
-from kltransfer.run.preemption import Preempted, StopRequest
+from kltransfer.run.preemption import StopRequest
 from kltransfer.run.provenance import record_start
+from kltransfer.run.status import State
 from kltransfer.run.transfer import Pretrained, check_source, read_pretrained, show, transfer
 from kltransfer.training.trainer import Row, Trainer
 
@@ -40,17 +42,17 @@ def execute(config: DictConfig, folder: Path, wait: bool = False) -> None:
     with StopRequest() as stop:
         waited = False
 
-        def patience() -> None:
+        def on_wait() -> None:
             nonlocal waited
             waited = True
             if stop.requested is not None:
                 raise Preempted(f"{stop.requested} while waiting for {folder}")
 
         try:
-            with RunFolder(folder, config, patience if wait else None) as run:
+            with RunFolder(folder, config, on_wait if wait else None) as run:
                 if run.finished:
                     print(f"{folder} is finished", flush=True)
-                elif waited and run.found == FAILED:
+                elif waited and run.found == State.FAILED:
                     # Once is enough: everybody who waited would fail in the same way, one after the other.
                     raise RunFolderError(f"{folder} failed while this run waited for it.")
                 else:

@@ -8,8 +8,9 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from kltransfer.agent.agent import Agent
-from kltransfer.checkpoint import CheckpointError, load
+from kltransfer.checkpoint import load
 from kltransfer.envs.spec import GROUPS
+from kltransfer.errors import CheckpointError
 
 Weights = dict[str, Tensor]
 

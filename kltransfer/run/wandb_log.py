@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from kltransfer.errors import Preempted
 from kltransfer.report.method import axis, is_transfer, method_name, panel_axes
 from kltransfer.report.place import is_pretrained, method_folder
-from kltransfer.run.preemption import Preempted
 
 if TYPE_CHECKING:
     from wandb import Run

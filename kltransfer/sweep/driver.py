@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kltransfer.config.schema import ConfigError
-from kltransfer.run.preemption import EXIT_STATUS
+from kltransfer.errors import ConfigError, Preempted
+from kltransfer.lock import locked
+from kltransfer.run.status import State
 from kltransfer.sweep import local, plan, queue, slurm
-from kltransfer.sweep.locks import locked
 from kltransfer.sweep.plan import PRETRAINING, Run
-from kltransfer.sweep.state import LIVE, State, states
+from kltransfer.sweep.state import LIVE, states
 from kltransfer.sweep.watch import Watch, summary
 
-DONE, FAILED, STOPPED = 0, 1, EXIT_STATUS  # as of a single run
+DONE, FAILED, STOPPED = 0, 1, Preempted.exit_code  # as of a single run
 
 
 def on_slurm(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from kltransfer.run.preemption import EXIT_STATUS, Preempted
+from kltransfer.errors import Preempted
 from kltransfer.sweep import ticket
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Job:
             execute(self.config, self.folder)
         except Preempted as stop:
             # submitit takes a return value and an exception for a final result, and SystemExit for neither.
-            raise SystemExit(EXIT_STATUS) from stop
+            raise SystemExit(Preempted.exit_code) from stop
         except Exception:
             ticket.mark(self.folder, failed=True)
             raise

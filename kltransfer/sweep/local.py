@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from kltransfer.config.schema import ConfigError
+from kltransfer.errors import ConfigError
+from kltransfer.run.status import State
 from kltransfer.sweep import ticket
 from kltransfer.sweep.job import Job
 from kltransfer.sweep.plan import Run
-from kltransfer.sweep.state import LIVE, State, state
+from kltransfer.sweep.state import LIVE, state
 from kltransfer.sweep.watch import Watch
 
 if TYPE_CHECKING:

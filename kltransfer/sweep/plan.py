@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from kltransfer.atomic import write_atomically
 from kltransfer.config.identity import config_hash
-from kltransfer.config.schema import ConfigError
+from kltransfer.errors import ConfigError
 
 PRETRAINING = "pretraining"  # the method of a run that no one asked for by name
 Source = Callable[[DictConfig], "tuple[DictConfig, Path] | None"]

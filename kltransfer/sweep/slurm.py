@@ -11,11 +11,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from kltransfer.config.schema import ConfigError
+from kltransfer.errors import ConfigError
+from kltransfer.run.status import State
 from kltransfer.sweep import queue, ticket
 from kltransfer.sweep.job import Job
 from kltransfer.sweep.plan import Run
-from kltransfer.sweep.state import LIVE, State, states
+from kltransfer.sweep.state import LIVE, states
 from kltransfer.sweep.watch import Watch
 
 _DOUBTFUL = frozenset({State.LOST, State.NOT_RUN})

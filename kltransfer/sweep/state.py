@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from kltransfer.run.folder import FAILED, FINISHED, PREEMPTED, RUNNING, read_status
+from kltransfer.lock import is_locked
+from kltransfer.run.status import State, read_status
 from kltransfer.sweep import ticket
-from kltransfer.sweep.locks import is_locked
 from kltransfer.sweep.queue import Queue
-
-
-class State(StrEnum):
-    """In the words that people read."""
-
-    FINISHED = "finished"
-    RUNNING = "running"
-    QUEUED = "queued"  # waits for a place
-    WAITING = "waiting"  # waits for its pretraining
-    INTERRUPTED = "interrupted"  # stopped by a signal after it saved; starting it again resumes it
-    LOST = "lost"  # killed without a chance to save; starting it again resumes it from its last checkpoint
-    FAILED = "failed"
-    NOT_RUN = "not run"
-
 
 LIVE = frozenset({State.RUNNING, State.QUEUED, State.WAITING})
 
@@ -53,18 +38,18 @@ def states(runs: Iterable[Planned], queue: Queue | None) -> dict[Path, State]:
 
 def state(folder: Path, queue: Queue | None) -> State:
     """Return the state of one run, without regard to what it depends on."""
-    told = (read_status(folder) or {}).get("state")
-    if told == FINISHED:
-        return State.FINISHED
+    told = read_status(folder).state
+    if told == State.FINISHED:
+        return told
     submitted = ticket.read(folder)
     live = _in_queue(submitted, queue) or _at_home(submitted)
     if live is not None:
         return live
     if is_locked(folder / "lock"):
         return State.RUNNING
-    if told == FAILED or (submitted is not None and submitted.failed):
+    if submitted is not None and submitted.failed:
         return State.FAILED
-    return {PREEMPTED: State.INTERRUPTED, RUNNING: State.LOST}.get(str(told), State.NOT_RUN)
+    return State.LOST if told == State.RUNNING else told
 
 
 def _in_queue(submitted: ticket.Ticket | None, queue: Queue | None) -> State | None:

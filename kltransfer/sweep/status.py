@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kltransfer.run.folder import read_status
 from kltransfer.run.progress import duration
+from kltransfer.run.status import State, read_status
 from kltransfer.sweep import plan, queue, ticket
-from kltransfer.sweep.state import State, states
+from kltransfer.sweep.state import states
 
 _HEADER = ("run", "state", "learner steps", "steps/s", "return", "success", "left", "job")
 
@@ -59,22 +58,19 @@ def table(runs: Sequence[Path], states: Mapping[Path, State], root: Path) -> str
 
 
 def _row(folder: Path, state: State, root: Path) -> tuple[str, ...]:
-    status = read_status(folder) or {}
+    status = read_status(folder)
     submitted = ticket.read(folder)
-    rate = status.get("learner_steps_per_second") if state == State.RUNNING else None
-    left = math.nan
-    if rate:
-        left = (status["budget"] - status["learner_steps"]) / rate
+    running = state == State.RUNNING
     job = submitted.job_id if submitted is not None else ""
     return (
         str(folder.relative_to(root)) if folder.is_relative_to(root) else str(folder),
         state,
-        f"{status['learner_steps']:,} / {status['budget']:,}" if status else "",
-        _number(rate, ",.0f"),
-        _number(status.get("episode_return"), ".1f"),
-        _number(status.get("success_rate"), ".2f"),
-        "" if math.isnan(left) else duration(left),
-        job or str(status.get("job_id") or ""),
+        f"{status.learner_steps:,} / {status.budget:,}" if status.budget else "",
+        _number(status.learner_steps_per_second if running else None, ",.0f"),
+        _number(status.episode_return, ".1f"),
+        _number(status.success_rate, ".2f"),
+        duration(status.seconds_left) if running and status.learner_steps_per_second else "",
+        job or status.job_id or "",
     )
 
 

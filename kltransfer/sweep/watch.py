@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kltransfer.run.folder import read_status
+from kltransfer.run.status import State, read_status
 from kltransfer.sweep import ticket
-from kltransfer.sweep.state import Planned, State
+from kltransfer.sweep.state import Planned
 from kltransfer.sweep.status import table
 
 _LOG_LINES = 15
 _IN_LINE = (State.QUEUED, State.WAITING)
-_UNWELL = (State.FAILED, State.LOST, State.NOT_RUN, State.INTERRUPTED)
+_UNWELL = (State.FAILED, State.LOST, State.NOT_RUN, State.PREEMPTED)
 
 
 class Watch:
@@ -72,12 +72,12 @@ def _reasons(run: Planned, states: Mapping[Path, State], root: Path) -> list[str
     if states[run.folder] == State.NOT_RUN and missing:
         return [f"It needs {name(folder, root)}, which is {states[folder]}." for folder in missing]
     lines = []
-    if states[run.folder] in (State.FAILED, State.INTERRUPTED):
-        lines += str((read_status(run.folder) or {}).get("message", "")).splitlines()
+    if states[run.folder] in (State.FAILED, State.PREEMPTED):
+        lines += read_status(run.folder).message.splitlines()
     submitted = ticket.read(run.folder)
     if submitted is not None and submitted.log:
         log = Path(submitted.log)
         lines.append(f"log: {log}")
-        if log.exists() and states[run.folder] != State.INTERRUPTED:
+        if log.exists() and states[run.folder] != State.PREEMPTED:
             lines += [f"| {line}" for line in log.read_text(errors="replace").splitlines()[-_LOG_LINES:]]
     return lines or ["It was not started."]

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from kltransfer.checkpoint import CheckpointError, load, save
+from kltransfer.checkpoint import load, save
+from kltransfer.errors import CheckpointError
 
 BEFORE_REWARD = 40  # steps: windows before a reward start this far before it at most
 VECTORS = ("observation", "action", "previous_latent")

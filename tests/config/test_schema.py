@@ -7,8 +7,9 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kltransfer.config.schema import ConfigError, conf_dir, one_line, resolved, schema
+from kltransfer.config.schema import conf_dir, one_line, resolved, schema
 from kltransfer.config.validation import validate
+from kltransfer.errors import ConfigError
 from tests.conftest import Compose
 
 

@@ -4,8 +4,9 @@ import pytest
 from omegaconf import DictConfig
 
 from kltransfer.config.identity import config_hash, differences
-from kltransfer.config.schema import ConfigError, conf_dir
+from kltransfer.config.schema import conf_dir
 from kltransfer.config.source import source_config
+from kltransfer.errors import ConfigError
 from tests.conftest import Compose
 
 

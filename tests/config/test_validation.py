@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from kltransfer.config.schema import ConfigError
 from kltransfer.config.validation import validate
+from kltransfer.errors import ConfigError
 from tests.conftest import Compose
 
 TASK = "transfer_mode=task transfer_mode.source.task=move_box"

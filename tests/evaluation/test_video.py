@@ -14,9 +14,10 @@ from imageio.plugins.ffmpeg import get_exe
 from numpy.typing import NDArray
 
 from kltransfer.checkpoint import save
+from kltransfer.errors import OpenGLError
 from kltransfer.evaluation import video
 from kltransfer.evaluation.command import main
-from kltransfer.evaluation.opengl import OpenGLError, choose_opengl, draws
+from kltransfer.evaluation.opengl import choose_opengl, draws
 from kltransfer.evaluation.video import SIZE, Frame, encode, film
 from tests.conftest import Compose
 from tests.evaluation.test_command import SMALL, content_of

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kltransfer.report.comparison import Comparison, ReportError, compare, contents
+from kltransfer.errors import ReportError
+from kltransfer.report.comparison import Comparison, compare, contents
 from kltransfer.report.run import Run
-from kltransfer.sweep.state import State
+from kltransfer.run.status import State
 
 from .folders import config, folder_of, held_by_another_process, write_plan, write_run
 
@@ -90,7 +91,7 @@ def test_a_run_that_trains_is_running_and_one_that_was_killed_is_lost(tmp_path: 
 
 @pytest.mark.parametrize(
     ("written", "shown"),
-    [("finished", State.FINISHED), ("failed", State.FAILED), ("preempted", State.INTERRUPTED)],
+    [("finished", State.FINISHED), ("failed", State.FAILED), ("preempted", State.PREEMPTED)],
 )
 def test_states_are_those_of_the_status(tmp_path: Path, written: str, shown: State) -> None:
     write_run(tmp_path, config(), state=written, message="because")

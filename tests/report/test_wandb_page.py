@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import wandb
 
+from kltransfer.errors import ReportError
 from kltransfer.report import main
 from kltransfer.report.command import write_report
-from kltransfer.report.comparison import ReportError, compare
+from kltransfer.report.comparison import compare
 from kltransfer.report.method import panel_axes
 from kltransfer.report.summary import Threshold
 from kltransfer.report.wandb_page import build

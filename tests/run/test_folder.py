@@ -7,13 +7,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from kltransfer.run.folder import RunFolder, RunFolderError, outputs_root, read_status, settle
-from kltransfer.run.preemption import Preempted
+from kltransfer.errors import Preempted, RunFolderError
+from kltransfer.run.folder import RunFolder, outputs_root, settle
+from kltransfer.run.status import State, Status, read_status
 from tests.conftest import Compose
 
 HOLD = """
@@ -171,13 +173,13 @@ def test_a_folder_in_use_is_refused_and_its_owner_named(
 ) -> None:
     with pytest.raises(RunFolderError, match=f"in use by process {holder.pid} on {socket.gethostname()}"):
         RunFolder(folder, config)
-    assert (read_status(folder) or {})["pid"] == holder.pid
+    assert read_status(folder).pid == holder.pid
 
 
 def test_kill_9_frees_the_folder(folder: Path, config: DictConfig, holder: subprocess.Popen[str]) -> None:
     holder.send_signal(signal.SIGKILL)
     holder.wait()
-    assert (read_status(folder) or {})["state"] == "running"
+    assert read_status(folder).state == "running"
     with RunFolder(folder, config) as run_folder:
         assert not run_folder.finished
 
@@ -185,7 +187,7 @@ def test_kill_9_frees_the_folder(folder: Path, config: DictConfig, holder: subpr
 def test_waiting_ends_when_the_owner_is_done_and_sees_what_it_left(
     folder: Path, config: DictConfig, holder: subprocess.Popen[str]
 ) -> None:
-    script = HOLD.replace("sys.argv[2]))", "sys.argv[2]), patience=lambda: None)").replace(
+    script = HOLD.replace("sys.argv[2]))", "sys.argv[2]), on_wait=lambda: None)").replace(
         "held", "{run_folder.finished}"
     )
     waiting = subprocess.Popen(
@@ -218,19 +220,19 @@ def test_without_transfer_the_transfer_seed_makes_no_other_run(compose: Compose,
         RunFolder(tmp_path / "transfer", compose(*transfer, "transfer_seed=1"))
 
 
-def test_waiting_ends_when_patience_does(
+def test_waiting_ends_when_on_wait_raises(
     folder: Path, config: DictConfig, holder: subprocess.Popen[str]
 ) -> None:
     attempts = 0
 
-    def patience() -> None:
+    def on_wait() -> None:
         nonlocal attempts
         attempts += 1
         if attempts == 3:
             raise Preempted("SIGTERM")
 
     with pytest.raises(Preempted):
-        RunFolder(folder, config, patience)
+        RunFolder(folder, config, on_wait)
     assert holder.poll() is None
 
 
@@ -239,22 +241,16 @@ def test_waiting_ends_when_patience_does(
 
 def test_a_block_that_ends_is_a_finished_run(folder: Path, config: DictConfig) -> None:
     with RunFolder(folder, config) as run_folder:
-        assert (read_status(folder) or {})["state"] == "running"
+        assert read_status(folder).state == "running"
         run_folder.update(learner_steps=5, episode_return=1.5, success_rate=float("nan"))
         running = read_status(folder)
-    assert running is not None
-    assert running["learner_steps"] == 5
-    assert running["budget"] == config.learner_steps
-    assert running["success_rate"] is None
-    assert running["pid"] == os.getpid()
+    assert running.learner_steps == 5
+    assert running.budget == config.learner_steps
+    assert running.success_rate is None
+    assert running.pid == os.getpid()
     finished = read_status(folder)
-    assert finished is not None
-    assert finished.keys() == running.keys()
-    assert (finished["state"], finished["learner_steps"], finished["started"]) == (
-        "finished",
-        5,
-        running["started"],
-    )
+    assert finished == replace(running, state=State.FINISHED, updated=finished.updated)
+    assert finished.updated >= running.updated
 
 
 def test_a_finished_run_stays_as_it_is(folder: Path, config: DictConfig) -> None:
@@ -280,11 +276,10 @@ def test_how_a_run_ended_is_written_down(
     with pytest.raises(type(error)), RunFolder(folder, config):
         raise error
     status = read_status(folder)
-    assert status is not None
-    assert (status["state"], status["message"]) == (state, message)
+    assert (status.state, status.message) == (state, message)
     with RunFolder(folder, config) as run_folder:
         assert not run_folder.finished
-        assert (read_status(folder) or {})["message"] == ""
+        assert read_status(folder).message == ""
 
 
 def test_the_job_is_named_as_slurm_names_it(
@@ -294,15 +289,21 @@ def test_the_job_is_named_as_slurm_names_it(
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "70")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "6")
     with RunFolder(folder, config):
-        assert (read_status(folder) or {})["job_id"] == "70_6"
+        assert read_status(folder).job_id == "70_6"
 
 
-@pytest.mark.parametrize("content", [None, "{half", "[]"])
-def test_no_status_or_a_broken_one_is_none(folder: Path, content: str | None) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [None, "{half", "[]", "{}", '{"state": "asleep"}', '{"state": "failed", "budget": "many"}', "[" * 9999],
+)
+def test_without_a_status_or_with_a_broken_one_the_run_is_not_run(folder: Path, content: str | None) -> None:
     folder.mkdir()
     if content is not None:
         (folder / "status.json").write_text(content)
-    assert read_status(folder) is None
+    problems: list[str] = []
+    assert read_status(folder, problems) == Status(State.NOT_RUN)
+    said = f"{folder}/status.json cannot be read and is left out: it is torn or was edited."
+    assert problems == ([said] if content else [])
 
 
 def test_a_status_is_valid_json_for_every_reader(folder: Path, config: DictConfig) -> None:

@@ -13,15 +13,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from kltransfer.checkpoint import CheckpointError, CheckpointNotSaved, load
-from kltransfer.config.schema import ConfigError
+from kltransfer.checkpoint import load
+from kltransfer.errors import CheckpointError, CheckpointNotSaved, ConfigError, Preempted, RunFolderError
 from kltransfer.evaluation.opengl import draws
 from kltransfer.run import folder as run_folder
 from kltransfer.run import run as run_module
 from kltransfer.run.build import choose_device, has_compiler
-from kltransfer.run.folder import RunFolder, RunFolderError
+from kltransfer.run.folder import RunFolder
 from kltransfer.run.metrics import TIMES
-from kltransfer.run.preemption import Preempted
 from kltransfer.run.run import execute
 from tests.conftest import Compose
 

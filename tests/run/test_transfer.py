@@ -6,8 +6,9 @@ import torch
 from omegaconf import DictConfig
 
 from kltransfer.agent.agent import Agent
-from kltransfer.checkpoint import CheckpointError, save
+from kltransfer.checkpoint import save
 from kltransfer.envs.spec import ObservationLayout
+from kltransfer.errors import CheckpointError
 from kltransfer.run.build import make_agent
 from kltransfer.run.transfer import Pretrained, check_source, read_pretrained, show, transfer
 from tests.conftest import Compose

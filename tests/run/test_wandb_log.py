@@ -20,8 +20,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 import kltransfer.config.schema
+from kltransfer.errors import Preempted
 from kltransfer.run import wandb_log
-from kltransfer.run.preemption import Preempted
 from kltransfer.run.wandb_log import WandbLog, labels, run_id
 
 from ..report.folders import config, folder_of, write_run

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from kltransfer.errors import Preempted
 from kltransfer.run.folder import RunFolder
-from kltransfer.run.preemption import Preempted, StopRequest
+from kltransfer.run.preemption import StopRequest
 
 UNLUCKY = "unlucky.log"  # a file in the folder of a run that is to fail
 

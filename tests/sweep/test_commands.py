@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kltransfer.run.folder import read_status
+from kltransfer.run.status import read_status
 from kltransfer.sweep import plan
 from tests.sweep.conftest import wait_until
 from tests.sweep.slurm_cluster import Cluster
@@ -65,7 +65,7 @@ def test_ctrl_c_leaves_the_jobs_in_the_queue_and_says_how_to_cancel_them(
         command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as driver:
         folders = outputs / "runs" / "ball-go_to_target" / "hierarchical-ar1-shared" / "seed=0"
-        wait_until(lambda: (read_status(folders) or {}).get("state") == "running", seconds=60)
+        wait_until(lambda: read_status(folders).state == "running", seconds=60)
         os.killpg(driver.pid, signal.SIGINT)
         printed, _ = driver.communicate(timeout=60)
     assert driver.returncode == 75
@@ -73,4 +73,4 @@ def test_ctrl_c_leaves_the_jobs_in_the_queue_and_says_how_to_cancel_them(
     assert slurm.command("squeue", "--noheader", "--states=R").strip()
     slurm.command(*cancel)
     wait_until(lambda: not slurm.command("squeue", "--noheader").strip())
-    assert (read_status(folders) or {})["state"] == "preempted"
+    assert read_status(folders).state == "preempted"

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from kltransfer.run.folder import read_status
+from kltransfer.run.status import State, read_status
 from kltransfer.sweep import driver, local, ticket
 from kltransfer.sweep.plan import PRETRAINING, Run
-from kltransfer.sweep.state import State, state, states
+from kltransfer.sweep.state import state, states
 from tests.sweep import standin
 from tests.sweep.conftest import wait_until
 
@@ -44,7 +44,7 @@ def sweep(runs: list[Run], root: Path, **options: Any) -> int:
 
 
 def steps(run: Run) -> int:
-    return int((read_status(run.folder) or {}).get("learner_steps", 0))
+    return int(read_status(run.folder).learner_steps)
 
 
 def in_a_process(runs: list[Run], root: Path) -> subprocess.Popen[bytes]:
@@ -103,7 +103,7 @@ def test_a_run_that_is_killed_or_warned_comes_back_and_goes_on(
 
     def strike() -> None:
         wait_until(lambda: steps(run) > 3)
-        os.kill((read_status(run.folder) or {})["pid"], number)
+        os.kill(read_status(run.folder).pid, number)
 
     striker = threading.Thread(target=strike)
     striker.start()
@@ -122,7 +122,7 @@ def test_ctrl_c_stops_the_runs_after_they_saved_and_the_same_command_goes_on(
     os.killpg(process.pid, signal.SIGINT)
     os.killpg(process.pid, signal.SIGINT)  # an impatient person; the runs do not hear it
     assert process.wait(timeout=30) == driver.STOPPED
-    wait_until(lambda: state(runs[0].folder, None) == state(runs[1].folder, None) == State.INTERRUPTED)
+    wait_until(lambda: state(runs[0].folder, None) == state(runs[1].folder, None) == State.PREEMPTED)
     assert state(runs[2].folder, None) == State.NOT_RUN
     assert "The same command again goes on" in (tmp_path / "output").read_text()
     assert sweep(runs, tmp_path) == 0

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kltransfer.config.schema import ConfigError
+from kltransfer.errors import ConfigError
+from kltransfer.run.status import State
 from kltransfer.sweep import plan
 from kltransfer.sweep.driver import choose
 from kltransfer.sweep.plan import PRETRAINING, Run
-from kltransfer.sweep.state import State
 from kltransfer.sweep.ticket import Ticket
 
 # One worker: the tests of this folder time what many processes do.
@@ -72,7 +72,7 @@ def choice(runs: list[Run], before: list[State], **options: bool) -> list[Run]:
 
 def test_what_is_interrupted_lost_or_not_begun_is_started(make_plan: Make) -> None:
     runs = make_plan(seeds=1)
-    assert choice(runs, [State.INTERRUPTED, State.NOT_RUN, State.LOST]) == runs
+    assert choice(runs, [State.PREEMPTED, State.NOT_RUN, State.LOST]) == runs
     assert choice(runs, [State.FINISHED, State.NOT_RUN, State.LOST]) == runs[1:]
 
 

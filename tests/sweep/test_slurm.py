@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from kltransfer.config.schema import ConfigError
-from kltransfer.run.folder import read_status
+from kltransfer.errors import ConfigError
+from kltransfer.run.status import State, read_status
 from kltransfer.sweep import driver, queue, slurm, status, ticket
 from kltransfer.sweep.plan import PRETRAINING, Run
-from kltransfer.sweep.state import State, state, states
+from kltransfer.sweep.state import state, states
 from tests.sweep import standin
 from tests.sweep.conftest import wait_until
 from tests.sweep.slurm_cluster import Cluster
@@ -51,7 +51,7 @@ def sweep(runs: list[Run], root: Path, **options: Any) -> int:
 
 
 def started(run: Run) -> bool:
-    return (read_status(run.folder) or {}).get("learner_steps", 0) > 3
+    return read_status(run.folder).learner_steps > 3
 
 
 def test_pretrainings_run_once_and_their_transfers_after_them(
@@ -103,7 +103,7 @@ def test_a_job_that_is_stopped_or_killed_is_queued_again_and_goes_on(
     elif blow == "requeue":
         slurm.command("scontrol", "requeue", submitted.job_id)
     else:
-        os.kill((read_status(run.folder) or {})["pid"], signal.SIGKILL)
+        os.kill(read_status(run.folder).pid, signal.SIGKILL)
     assert sweep([run], tmp_path) == 0  # the same command finds the job and waits for it
     assert len(standin.starts(run.folder)) == 2
     assert (run.folder / "steps").read_text() == "40"
@@ -116,7 +116,7 @@ def test_a_run_killed_too_often_is_lost_and_the_same_command_resumes_it(
     run = make_run(learner_steps=20)
     sweep([run], tmp_path, detach=True, restarts=0)
     wait_until(lambda: started(run))
-    os.kill((read_status(run.folder) or {})["pid"], signal.SIGKILL)
+    os.kill(read_status(run.folder).pid, signal.SIGKILL)
     wait_until(lambda: state(run.folder, queue.ask()) == State.LOST)
     assert sweep([run], tmp_path) == 0
     assert (run.folder / "steps").read_text() == "20"
@@ -132,7 +132,7 @@ def test_cancelled_jobs_are_told_from_failed_ones_and_can_be_started_again(
     submitted = ticket.read(runs[0].folder)
     assert submitted is not None
     slurm.command("scancel", submitted.job_id.split("_")[0])
-    wait_until(lambda: state(runs[0].folder, queue.ask()) == State.INTERRUPTED)
+    wait_until(lambda: state(runs[0].folder, queue.ask()) == State.PREEMPTED)
     assert state(runs[1].folder, queue.ask()) == State.NOT_RUN
     assert sweep(runs, tmp_path) == 0
     assert len(standin.starts(runs[0].folder)) == 2

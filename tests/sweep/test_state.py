@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from kltransfer.lock import is_locked
+from kltransfer.run.status import State
 from kltransfer.sweep import queue, status
-from kltransfer.sweep.locks import is_locked
 from kltransfer.sweep.plan import Entry
 from kltransfer.sweep.queue import Queued
-from kltransfer.sweep.state import State, state, states
+from kltransfer.sweep.state import state, states
 from kltransfer.sweep.ticket import Ticket, mark, read
 
 # One worker: the tests of this folder time what many processes do.
@@ -62,7 +63,7 @@ def test_a_lock_is_seen_while_it_is_held_and_not_after_a_kill(
     [
         ("finished", State.FINISHED),
         ("failed", State.FAILED),
-        ("preempted", State.INTERRUPTED),
+        ("preempted", State.PREEMPTED),
         ("running", State.LOST),  # and nobody holds the lock
     ],
 )

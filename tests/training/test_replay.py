@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kltransfer.checkpoint import CheckpointError
+from kltransfer.errors import CheckpointError
 from kltransfer.training.replay import Replay, Window
 
 SIZES = {"observation": 2, "action": 1, "previous_latent": 3}

@@ -1,0 +1,73 @@
+"""Locks on files: a process holds one while it lives, and others can ask whether it does."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+POLL_SECONDS = 0.2  # between two attempts at a lock that is waited for
+_FLOCK = "hhqqi"  # Linux's struct flock: type, whence, start, length, pid
+
+
+def lock(path: Path, on_wait: Callable[[], None] | None = None) -> int:
+    """Lock a file, create it if need be, and return its descriptor: closing that releases the lock.
+
+    With `on_wait`, waits while another process holds the lock and calls `on_wait` again and again, which
+    may end the waiting by raising. Raises BlockingIOError without `on_wait`, and OSError.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    try:
+        while not _try(descriptor):
+            if on_wait is None:
+                raise BlockingIOError(f"{path} is locked by another process")
+            # Not F_SETLKW: a signal to stop must end the waiting.
+            on_wait()
+            time.sleep(POLL_SECONDS)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock on a file during a block, and wait for it first."""
+    descriptor = lock(path, on_wait=lambda: None)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether another process holds the lock on a file, without taking it for a moment.
+
+    A process id in a file says less: after a restart it may belong to another process.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:  # no file, so no holder; a file of another user cannot be asked
+        return False
+    try:
+        question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, question)
+    except OSError:  # a directory, or a file system without locks
+        return False
+    finally:
+        os.close(descriptor)
+    return bool(struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK)
+
+
+def _try(descriptor: int) -> bool:
+    """Return whether the lock could be had."""
+    try:
+        # lockf, not flock: it works between the nodes of a cluster that share a network file system.
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True

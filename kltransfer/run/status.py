@@ -1,0 +1,61 @@
+"""How a run stands: the states of all runs, and status.json, which each run writes about itself."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from kltransfer.atomic import read_json, write_atomically
+
+FILE = "status.json"
+
+
+class State(StrEnum):
+    """The state of a run, in the word that people read; a run itself writes only the first four."""
+
+    FINISHED = "finished"
+    RUNNING = "running"
+    PREEMPTED = "preempted"  # stopped by a signal after it saved; the same command resumes it
+    FAILED = "failed"
+    QUEUED = "queued"  # waits for a place
+    WAITING = "waiting"  # waits for its pretraining
+    LOST = "lost"  # killed before it could save; the same command resumes it from its last checkpoint
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Status:
+    """What status.json says; None is a value that is not known (yet)."""
+
+    state: State
+    learner_steps: int = 0
+    budget: int = 0  # learner steps at which the run is finished
+    episode_return: float | None = None
+    success_rate: float | None = None
+    learner_steps_per_second: float | None = None
+    message: str = ""  # why the run ended
+    started: float = 0.0  # seconds since 1970, of the last start
+    updated: float = 0.0
+    pid: int = 0
+    host: str = ""
+    job_id: str | None = None  # of SLURM
+
+    @property
+    def seconds_left(self) -> float:
+        """Return how long the run will take at its present rate; NaN where that is not known."""
+        rate = self.learner_steps_per_second
+        return max(self.budget - self.learner_steps, 0) / rate if rate else math.nan
+
+    def write(self, folder: Path) -> None:
+        """Write status.json in a run folder. Raises OSError."""
+        # NaN is not JSON.
+        known = {key: None if value != value else value for key, value in asdict(self).items()}
+        write_atomically(folder / FILE, json.dumps(known, indent=1).encode())
+
+
+def read_status(folder: Path, problems: list[str] | None = None) -> Status:
+    """Return the status in a run folder: `not run` where there is none or a damaged one, see `read_json`."""
+    return read_json(folder / FILE, Status, problems) or Status(State.NOT_RUN)
