@@ -1,4 +1,4 @@
-"""How the folders of runs are named."""
+"""How runs are named: their folders, and what a figure calls them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from kltransfer.config.source import GROUPS
 # Words of the method's name that go without saying.
 USUAL_REGIME = "replay"
 USUAL_SCALE = "laptop"
+
+PRETRAINED = "pretrained"  # the folder of the sources of transfers
+AGENTS = {"svg0": "SVG-0", "distral": "DISTRAL", "hierarchical": "Hierarchical"}
+PRIORS = {"isotropic": "Isotropic", "ar1": "AR-1", "ar_learned": "AR-Learned"}
+SCRATCH = "Hierarchical (scratch)"
 
 
 def run_path(config: DictConfig) -> Path:
@@ -33,7 +38,7 @@ def run_path(config: DictConfig) -> Path:
 def pretrained_path(config: DictConfig) -> Path:
     """Return the folder of a transfer's source, below all outputs: found by what is in its config."""
     method = f"{method_name(config)}-{config_hash(config, seeds=False)[:8]}"
-    return Path("pretrained", f"{config.body.name}-{config.task.name}", method, f"seed={config.seed}")
+    return Path(PRETRAINED, f"{config.body.name}-{config.task.name}", method, f"seed={config.seed}")
 
 
 def method_name(config: DictConfig) -> str:
@@ -58,3 +63,106 @@ def _source_words(source: Mapping[str, Any]) -> str:
         path = str(Path(source["checkpoint"]).absolute())
         return "checkpoint_" + hashlib.sha256(path.encode()).hexdigest()[:8]
     return "-".join(source[key] for key in GROUPS if isinstance(source.get(key), str)) or "itself"
+
+
+def method_folder(folder: Path) -> Path:
+    """Return the folder above the seeds, which the runs of a method share."""
+    folder = folder.resolve()
+    while folder.name.startswith(("seed=", "transfer_seed=")):
+        folder = folder.parent
+    return folder
+
+
+def is_pretrained(folder: Path) -> bool:
+    """Return whether a run is the source of transfers: its folder is that of `pretrained_path`."""
+    return method_folder(folder).parent.parent.name == PRETRAINED
+
+
+# What a figure calls a run. These functions take a config as a plain mapping, of any version: an option that
+# it lacks counts as `none`.
+
+
+def option(config: Mapping[str, Any], group: str, name: str = "name", default: Any = "none") -> Any:
+    """Return one option of a config group; `default` where the config lacks it."""
+    node = config.get(group)
+    return node.get(name, default) if isinstance(node, Mapping) else default
+
+
+def is_transfer(config: Mapping[str, Any]) -> bool:
+    """Return whether the run starts from a pretrained source."""
+    return bool(option(config, "transfer_mode") != "none")
+
+
+def method_legend(config: Mapping[str, Any], beside_transfers: bool = False) -> str:
+    """Name a method as the paper's legends do, such as 'AR-1 transfer, separate LL'.
+
+    `beside_transfers`: whether the panel shows transfers too; there, what learns from scratch is a baseline.
+    """
+    agent, prior = str(option(config, "agent")), str(option(config, "hl_prior"))
+    hierarchical = agent == "hierarchical"
+    name = PRIORS.get(prior, prior) if hierarchical else AGENTS.get(agent, agent)
+    if is_transfer(config):
+        name += " transfer"
+    elif beside_transfers:
+        name = SCRATCH if hierarchical else f"{name} (scratch)"
+    without_kl = agent != "svg0" and option(config, "algorithm", "kl_cost", 1.0) == 0
+    words = [name]
+    if without_kl or option(config, "transfer_mode", "kl_shaping", True) is False:
+        words.append("no KL")
+    if hierarchical and option(config, "ll_sharing") == "separate":
+        words.append("separate LL")
+    if config.get("label"):
+        words.append(str(config["label"]))
+    return ", ".join(words)
+
+
+def legend_order(config: Mapping[str, Any]) -> tuple[bool, int, int]:
+    """Return the sort key of a method: baselines first, as in the paper's legends."""
+    agents, priors = [*AGENTS, option(config, "agent")], [*PRIORS, option(config, "hl_prior")]
+    return is_transfer(config), agents.index(agents[-1]), priors.index(priors[-1])
+
+
+def body_title(config: Mapping[str, Any]) -> str:
+    """Name a body: Ball, Ant, Quadruped."""
+    return str(option(config, "body", default="unknown body")).replace("_", " ").capitalize()
+
+
+def task_title(config: Mapping[str, Any]) -> str:
+    """Name a task by its goals, as in the captions of Figures 3 to 6."""
+    boxes, targets = option(config, "task", "boxes", 0), option(config, "task", "targets", 0)
+    heavy = "heavier " if option(config, "task", "box_mass_factor", 1.0) > 1 else ""
+    where = "target" if targets == 1 else f"1 of {targets} targets"
+    titles = {
+        "walker_to_target": f"Go to {where}",
+        "box_to_target": f"Move {heavy}box to {where}"
+        if boxes == 1
+        else f"Move {boxes} {heavy}boxes to {targets} targets",
+        "box_to_box": f"Gather {heavy}boxes",
+        "walker_or_box": f"Move {heavy}box or go to target",
+        "walker_and_box": f"Move {heavy}box and go to target",
+    }
+    name = str(option(config, "task", default="unknown task"))
+    return titles.get(str(option(config, "task", "goals")), name.replace("_", " ").capitalize())
+
+
+def source_title(config: Mapping[str, Any]) -> str:
+    """Say where transferred modules come from; empty for what learns from scratch."""
+    source = option(config, "transfer_mode", "source", {})
+    if not is_transfer(config) or not isinstance(source, Mapping):
+        return ""
+    words = [str(source[key]).replace("_", " ") for key in ("body", "task") if source.get(key)]
+    return "from " + ", ".join(words) if words else "from a checkpoint" if source else ""
+
+
+def panel_key(config: Mapping[str, Any], pretrained: bool = False) -> tuple[str, str, str, str, str]:
+    """Return what the runs of a panel share: (experiment, body, task, regime, scale).
+
+    Pretrained sources belong to no experiment: several may use them.
+    """
+    return (
+        PRETRAINED if pretrained else str(config.get("experiment") or "none"),
+        body_title(config),
+        task_title(config),
+        str(option(config, "regime")),
+        str(option(config, "scale")),
+    )

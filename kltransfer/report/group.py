@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kltransfer.report.method import SPARE_STYLES, Style, is_transfer, method_name, method_order
+from kltransfer.config.names import is_transfer, legend_order, method_legend
 from kltransfer.report.run import Run
+from kltransfer.report.style import SPARE_STYLES, Style
 from kltransfer.run.status import State
 
 SEEDS = ("seed", "transfer_seed")
@@ -72,7 +73,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
         Group("", tuple(sorted(group, key=lambda run: (run.seed or 0, run.transfer_seed or 0, run.folder))))
         for group in members.values()
     ]
-    groups.sort(key=lambda group: (method_order(group.config), group.runs[0].method_folder))
+    groups.sort(key=lambda group: (legend_order(group.config), group.runs[0].method_folder))
     names = _distinct_names([group.config for group in groups])
     return [replace(group, name=name) for group, name in zip(groups, names, strict=True)]
 
@@ -80,7 +81,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 def _distinct_names(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Name methods; those the paper has one name for are told apart by the options in which they differ."""
     beside_transfers = any(map(is_transfer, configs))
-    names = [method_name(config, beside_transfers) for config in configs]
+    names = [method_legend(config, beside_transfers) for config in configs]
     distinct = list(names)
     for name, count in Counter(names).items():
         alike = [number for number, other in enumerate(names) if other == name]

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kltransfer.config.names import PRETRAINED, is_pretrained, is_transfer, panel_key, source_title
 from kltransfer.report.group import Group, group_runs
-from kltransfer.report.method import PRETRAINED, assign_styles, is_transfer, panel_axes, source_name
-from kltransfer.report.place import is_pretrained
 from kltransfer.report.run import Run
+from kltransfer.report.style import assign_styles
 
 Key = tuple[str, str, str, str, str]  # experiment, body, task, regime, scale
 
@@ -119,10 +119,10 @@ def build_panels(runs: Sequence[Run]) -> list[Panel]:
 
 
 def _key(run: Run) -> Key:
-    return panel_axes(run.config, is_pretrained(run.folder))
+    return panel_key(run.config, is_pretrained(run.folder))
 
 
 def _panel(key: Key, runs: Sequence[Run]) -> Panel:
     experiment, body, task, regime, scale = key
-    sources = sorted({source_name(run.config) for run in runs if is_transfer(run.config)} - {""})
+    sources = sorted({source_title(run.config) for run in runs if is_transfer(run.config)} - {""})
     return Panel(experiment, body, task, regime, scale, tuple(group_runs(runs)), " or ".join(sources))

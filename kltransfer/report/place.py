@@ -8,20 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kltransfer.report.method import AGENTS, PRETRAINED, PRIORS
-
-
-def method_folder(folder: Path) -> Path:
-    """Return the folder above the seeds, which the runs of a method share."""
-    folder = folder.resolve()
-    while folder.name.startswith(("seed=", "transfer_seed=")):
-        folder = folder.parent
-    return folder
-
-
-def is_pretrained(folder: Path) -> bool:
-    """Tell whether a run is the source of transfers, found by content rather than by experiment."""
-    return method_folder(folder).parent.parent.name == PRETRAINED
+from kltransfer.config.names import AGENTS, PRIORS, method_folder
 
 
 def seeds_of(folder: Path) -> dict[str, int]:

@@ -17,8 +17,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from kltransfer.report.method import is_transfer
-from kltransfer.report.place import config_of, method_folder, seeds_of
+from kltransfer.config.names import is_transfer, method_folder
+from kltransfer.report.place import config_of, seeds_of
 from kltransfer.run.status import State
 
 Series = NDArray[np.float64]

@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from kltransfer.config.names import option
 from kltransfer.errors import ReportError
 from kltransfer.report import words
 from kltransfer.report.comparison import Comparison, contents
-from kltransfer.report.method import axis
 from kltransfer.report.page import Section
 
 STEPS = "learner_steps"
@@ -35,8 +35,10 @@ def publish(
     import wandb
 
     nodes = [run.config for run in comparison.runs if run.config_is_read]
-    project = project or next((str(axis(node, "wandb", "project", "")) for node in nodes), "") or "kltransfer"
-    entity = entity or next((axis(node, "wandb", "entity", None) for node in nodes), None)
+    project = (
+        project or next((str(option(node, "wandb", "project", "")) for node in nodes), "") or "kltransfer"
+    )
+    entity = entity or next((option(node, "wandb", "entity", None) for node in nodes), None)
     try:
         entity = entity or wandb.Api(timeout=30).default_entity
         report = build(comparison, sections, str(entity or ""), project)
@@ -52,7 +54,7 @@ def publish(
 def build(comparison: Comparison, sections: Sequence[Section], entity: str, project: str) -> Any:
     """Return the report, not yet saved: a `wandb_workspaces.reports.v2.Report`."""
     wr, _ = _library()
-    mirrored = sum(axis(run.config, "logger") == "wandb" for run in comparison.runs)
+    mirrored = sum(option(run.config, "logger") == "wandb" for run in comparison.runs)
     blocks = [
         wr.TableOfContents(),
         wr.MarkdownBlock(
@@ -86,7 +88,7 @@ def _runset(section: Section, entity: str, project: str) -> Any:
         project=project,
         name=section.panel.title,
         filters=expr.And(expr.Config("panel") == " / ".join(section.panel.key)),
-        groupby=["config.method", *(f"config.{option}" for option in METHOD_AXES)],
+        groupby=["config.method", *(f"config.{name}" for name in METHOD_AXES)],
     )
 
 

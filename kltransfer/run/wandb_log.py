@@ -21,9 +21,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from kltransfer.config.names import (
+    is_pretrained,
+    is_transfer,
+    method_folder,
+    method_legend,
+    option,
+    panel_key,
+)
 from kltransfer.errors import Preempted
-from kltransfer.report.method import axis, is_transfer, method_name, panel_axes
-from kltransfer.report.place import is_pretrained, method_folder
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -53,7 +59,7 @@ class WandbLog:
     def __init__(self, config: Mapping[str, Any], folder: Path) -> None:
         if isinstance(config, DictConfig):
             config = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
-        mode = str(axis(config, "wandb", "mode", "disabled"))
+        mode = str(option(config, "wandb", "mode", "disabled"))
         if mode not in MODES:
             raise ValueError(f"wandb.mode is {mode!r}: choose among {', '.join(MODES)}.")
         self._config = config
@@ -123,15 +129,15 @@ class WandbLog:
         wandb.setup(settings)  # silences what is said before a run's own settings count
         identity = {
             "id": run_id(self._folder),
-            "project": axis(self._config, "wandb", "project", "kltransfer"),
-            "entity": axis(self._config, "wandb", "entity", None),
+            "project": option(self._config, "wandb", "project", "kltransfer"),
+            "entity": option(self._config, "wandb", "entity", None),
             **labels(self._config, self._folder),
         }
         content = {
             **self._config,
             # Flat, as W&B filters and groups best; the report asks for these two.
-            "panel": " / ".join(panel_axes(self._config, is_pretrained(self._folder))),
-            "method": method_name(self._config),
+            "panel": " / ".join(panel_key(self._config, is_pretrained(self._folder))),
+            "method": method_legend(self._config),
             "folder": str(self._folder),
             "provenance": _read_json(self._folder / "provenance.json"),
         }
@@ -199,9 +205,9 @@ def labels(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     method = method_folder(folder)
     kind = "transfer" if is_transfer(config) else "pretraining" if is_pretrained(folder) else "scratch"
     experiment = str(config.get("experiment") or "none")
-    tags = [experiment, *(str(axis(config, group)) for group in AXES), str(config.get("label") or "none")]
+    tags = [experiment, *(str(option(config, group)) for group in AXES), str(config.get("label") or "none")]
     return {
-        "name": f"{method_name(config)}, {', '.join(folder.parts[len(method.parts) :])}",
+        "name": f"{method_legend(config)}, {', '.join(folder.parts[len(method.parts) :])}",
         "group": "/".join(method.parts[-3:]),
         "job_type": kind,
         "tags": sorted({tag[:64] for tag in tags} - {"none"}),  # W&B's limit

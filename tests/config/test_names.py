@@ -2,8 +2,17 @@ from pathlib import Path
 
 import pytest
 
-from kltransfer.config.names import method_name, pretrained_path, run_path
+from kltransfer.config.names import (
+    body_title,
+    method_legend,
+    method_name,
+    pretrained_path,
+    run_path,
+    source_title,
+    task_title,
+)
 from tests.conftest import Compose
+from tests.report.folders import config as run_config
 
 
 @pytest.mark.parametrize(
@@ -47,3 +56,45 @@ def test_pretrained_folders_are_found_by_content_and_shared_by_what_does_not_mat
     other_seed = pretrained_path(compose("seed=1"))
     assert other_seed.parent == path.parent
     assert other_seed.name == "seed=1"
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"agent": "svg0"}, "SVG-0"),
+        ({"agent": "distral"}, "DISTRAL"),
+        ({"prior": "isotropic"}, "Isotropic"),
+        ({"prior": "ar1"}, "AR-1"),
+        ({"prior": "ar_learned"}, "AR-Learned"),
+        ({"sharing": "separate"}, "AR-1, separate LL"),
+        ({"kl_cost": 0.0}, "AR-1, no KL"),
+        ({"transfer": "task"}, "AR-1 transfer"),
+        ({"transfer": "task", "sharing": "separate"}, "AR-1 transfer, separate LL"),
+        ({"transfer": "body", "kl_shaping": False}, "AR-1 transfer, no KL"),
+        ({"agent": "distral", "transfer": "task"}, "DISTRAL transfer"),
+        ({"agent": "svg0", "kl_cost": 0.0}, "SVG-0"),
+        ({"label": "wide"}, "AR-1, wide"),
+    ],
+)
+def test_methods_have_the_papers_names(options: dict[str, object], name: str) -> None:
+    assert method_legend(run_config(**options)) == name  # type: ignore[arg-type]
+
+
+def test_what_learns_from_scratch_is_a_baseline_beside_transfers() -> None:
+    assert method_legend(run_config(), beside_transfers=True) == "Hierarchical (scratch)"
+    assert method_legend(run_config(agent="distral"), beside_transfers=True) == "DISTRAL (scratch)"
+    assert method_legend(run_config(transfer="task"), beside_transfers=True) == "AR-1 transfer"
+
+
+def test_tasks_and_bodies_have_the_papers_names() -> None:
+    assert body_title(run_config(body="quadruped")) == "Quadruped"
+    assert task_title(run_config()) == "Go to 1 of 3 targets"
+    assert task_title(run_config(task="move_box")) == "Move box to target"
+    assert task_title(run_config(task="move_box_3")) == "Move box to 1 of 3 targets"
+    assert source_title(run_config(transfer="body", source={"body": "ball"})) == "from ball"
+    assert source_title(run_config()) == ""
+
+
+def test_a_config_of_another_version_still_has_a_name() -> None:
+    assert method_legend({}) == "none"
+    assert body_title({}) == "Unknown body"

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import wandb
 
+from kltransfer.config.names import panel_key
 from kltransfer.errors import ReportError
 from kltransfer.report import main
 from kltransfer.report.command import write_report
 from kltransfer.report.comparison import compare
-from kltransfer.report.method import panel_axes
 from kltransfer.report.summary import Threshold
 from kltransfer.report.wandb_page import build
 
@@ -61,7 +61,7 @@ def test_the_spec_has_a_grid_per_panel_that_finds_and_groups_its_runs(outputs: P
     (runs,) = left["runSets"]
     (found,) = runs["filters"]["filters"]
     assert found["key"] == {"section": "config", "name": "panel"}
-    assert found["value"] == " / ".join(panel_axes(config()))
+    assert found["value"] == " / ".join(panel_key(config()))
     assert [key["name"] for key in runs["grouping"]] == [
         "method.value",
         "agent.value.name",
