@@ -40,7 +40,7 @@ class BatchEnvironment:
         _silence_mujoco()
         stop_timers()
         self.batch = batch = Batch(scene.model, num_simulations, num_threads)
-        self._rng = np.random.default_rng(seed)
+        self.rng = np.random.default_rng(seed)  # of starts and goals; another may take its place
 
         # live views: MuJoCo writes the outcome of each call into them
         self._state, self._warnings = batch.state, batch.warning[:, :, 1]
@@ -75,6 +75,11 @@ class BatchEnvironment:
         self._over = np.ones(num_simulations, np.bool_)
         self._episodes: list[Episodes] = []
         self._view: tuple[mujoco.MjModel, mujoco.MjData] | None = None
+
+    @property
+    def predicates(self) -> Mask:
+        """Return which goals hold in the current state, [N, P]."""
+        return self._was_active.copy()
 
     def reset(self) -> TimeStep:
         """Start a new episode in every simulation; episodes under way are not reported."""
@@ -119,7 +124,7 @@ class BatchEnvironment:
         """Return a copy of everything that a new object needs to go on bit for bit."""
         return {
             "physics": self._state.copy(),
-            "generator": json.dumps(self._rng.bit_generator.state),
+            "generator": json.dumps(self.rng.bit_generator.state),
             "goals": self.goals.copy(),
             "was_active": self._was_active.copy(),
             "elapsed": self._elapsed.copy(),
@@ -132,7 +137,7 @@ class BatchEnvironment:
     def set_state(self, state: State) -> None:
         """Go on from the state of an environment of the same body, task, arena and size."""
         self._state[:] = state["physics"]
-        self._rng.bit_generator.state = json.loads(state["generator"])
+        self.rng.bit_generator.state = json.loads(state["generator"])
         self.goals = state["goals"].copy()
         self._goal_code = encode_goals(self.task, self.goals)
         self._was_active = state["was_active"].copy()
@@ -178,8 +183,8 @@ class BatchEnvironment:
     def _begin(self, ids: NDArray[np.intp]) -> None:
         """Begin new episodes in the simulations `ids`: draw the start and the goals."""
         n, scene = len(ids), self.scene
-        start = draw_placement(self.task, self.arena, scene.reach, self._rng, n)
-        self.goals[ids] = goals = draw_goals(self.task, self._rng, n)
+        start = draw_placement(self.task, self.arena, scene.reach, self.rng, n)
+        self.goals[ids] = goals = draw_goals(self.task, self.rng, n)
         self._goal_code[ids] = encode_goals(self.task, goals)
         self.batch.reset(ids, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
         root = scene.body.root_qpos(start.body, start.body_yaw)

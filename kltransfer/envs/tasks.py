@@ -22,14 +22,21 @@ BONUS = 50.0
 
 def load_task(name: str) -> Task:
     """Read a task's YAML by its name; raise ValueError for an unknown one."""
+    if name not in task_names():
+        raise ValueError(f"unknown task {name!r}: choose among {', '.join(task_names())}")
+    options = OmegaConf.load(conf_folder() / "task" / f"{name}.yaml")
+    return cast(Task, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Task), options)))
+
+
+def task_names() -> list[str]:
+    """Return the names of the tasks, in order."""
+    return sorted(path.stem for path in (conf_folder() / "task").glob("*.yaml"))
+
+
+def conf_folder() -> Path:
+    """Return the folder of the YAML: inside the package where a wheel put it, beside it in a checkout."""
     package = Path(__file__).parents[1]
-    # inside the package where it was installed from a wheel, beside it in a checkout
-    known = {path.stem: path for conf in (package.parent, package) for path in conf.glob("conf/task/*.yaml")}
-    if name not in known:
-        raise ValueError(f"unknown task {name!r}: choose among {', '.join(sorted(known))}")
-    return cast(
-        Task, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Task), OmegaConf.load(known[name])))
-    )
+    return next(root / "conf" for root in (package, package.parent) if (root / "conf" / "task").is_dir())
 
 
 class Outcome(NamedTuple):

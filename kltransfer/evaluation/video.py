@@ -1,4 +1,4 @@
-"""Videos of an agent: the room from above, and beside it the body from a camera that goes with it."""
+"""Videos of an agent, as `kltransfer.envs.camera` sees it."""
 
 import contextlib
 import os
@@ -6,19 +6,14 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import mujoco
-import numpy as np
 from imageio.plugins.ffmpeg import get_exe
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from kltransfer.agent.agent import Agent
 from kltransfer.envs.batch import BatchEnvironment
+from kltransfer.envs.camera import SIZE, Camera, Frame
 from kltransfer.evaluation.rollout import rollout
 
-Frame = NDArray[np.uint8]  # [SIZE, 2 * SIZE, 3]
-
-SIZE = 480  # pixels, of each of the two pictures
 HOLD = 0.5  # seconds that the end of an episode stays
 ENCODING = {
     ".mp4": ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "23", "-movflags", "+faststart"],
@@ -71,54 +66,12 @@ def frames(
 ) -> Iterator[Frame]:
     """Draw every control step of the first episodes."""
     hold = round(HOLD / environment.arena.control_timestep)
-    model, _ = environment.view(0)
-    light_for_cameras(model)
-    cameras = above(environment, model), behind(environment, model)
-    with mujoco.Renderer(model, SIZE, SIZE) as renderer:
-        # The lamp's shadows tell a target, which is no thing, from nothing, and cost more than all else.
-        renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
+    with Camera(environment) as camera:
         for step, _ in rollout(environment, agent, seed=seed, deterministic=deterministic):
-            _, data = environment.view(0)
-            frame = draw(renderer, data, cameras)
+            frame = camera.draw()
             yield frame
             if step.last[0]:
                 yield from [frame] * hold
                 episodes -= 1
                 if not episodes:
                     break
-
-
-def draw(renderer: mujoco.Renderer, data: mujoco.MjData, cameras: tuple[mujoco.MjvCamera, ...]) -> Frame:
-    """Draw the cameras' pictures side by side."""
-    pictures = []
-    for camera in cameras:
-        renderer.update_scene(data, camera)
-        pictures.append(renderer.render())
-    return np.concatenate(pictures, axis=1)
-
-
-def light_for_cameras(model: mujoco.MjModel) -> None:
-    """Brighten the light that goes with the camera, as without shadows the lamp alone leaves the room dim."""
-    model.vis.headlight.ambient[:] = 0.4
-    model.vis.headlight.diffuse[:] = 0.4
-
-
-def above(environment: BatchEnvironment, model: mujoco.MjModel) -> mujoco.MjvCamera:
-    """Return a camera that looks down on the floor, wall to wall."""
-    camera = mujoco.MjvCamera()
-    camera.type = mujoco.mjtCamera.mjCAMERA_FREE
-    camera.lookat[:] = 0
-    camera.azimuth, camera.elevation = 90, -90
-    half_angle = np.deg2rad(model.vis.global_.fovy / 2)
-    camera.distance = 1.05 * environment.arena.half_width(environment.task) / np.tan(half_angle)
-    return camera
-
-
-def behind(environment: BatchEnvironment, model: mujoco.MjModel) -> mujoco.MjvCamera:
-    """Return a camera that keeps the body in its middle and always looks the same way, up in `above`."""
-    camera = mujoco.MjvCamera()
-    camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
-    camera.trackbodyid = model.site_bodyid[environment.scene.frame]
-    camera.azimuth, camera.elevation = 90, -35
-    camera.distance = 2.5 * environment.arena.cell_size
-    return camera

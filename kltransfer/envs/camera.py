@@ -1,0 +1,82 @@
+"""Pictures of one simulation: the room from above, and beside it the body from a camera that goes with it.
+
+MuJoCo draws with the library that MUJOCO_GL named when MuJoCo was first imported.
+"""
+
+from types import TracebackType
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from kltransfer.envs.batch import BatchEnvironment
+
+Frame = NDArray[np.uint8]  # [SIZE, 2 * SIZE, 3]
+
+SIZE = 480  # pixels, of each of the two pictures
+
+
+class Camera:
+    """Draw the simulations of an environment; a context manager that frees the graphics context."""
+
+    def __init__(self, environment: BatchEnvironment) -> None:
+        """Open a graphics context. Raises RuntimeError where MuJoCo was told not to draw."""
+        if not hasattr(mujoco, "GLContext"):
+            raise RuntimeError(
+                "MuJoCo was told not to draw: set MUJOCO_GL=egl or osmesa before Python starts."
+            )
+        self.environment = environment
+        model, _ = environment.view(0)
+        light_for_cameras(model)
+        self.cameras = above(environment, model), behind(environment, model)
+        self.renderer = mujoco.Renderer(model, SIZE, SIZE)
+        # The lamp's shadows tell a target, which is no thing, from nothing, and cost more than all else.
+        self.renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
+
+    def draw(self, simulation: int = 0) -> Frame:
+        """Draw the present state of one simulation."""
+        _, data = self.environment.view(simulation)
+        pictures = []
+        for camera in self.cameras:
+            self.renderer.update_scene(data, camera)
+            pictures.append(self.renderer.render())
+        return np.concatenate(pictures, axis=1)
+
+    def close(self) -> None:
+        """Free the graphics context; later calls do nothing."""
+        self.renderer.close()
+
+    def __enter__(self) -> "Camera":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def light_for_cameras(model: mujoco.MjModel) -> None:
+    """Brighten the light that goes with the camera, as without shadows the lamp alone leaves the room dim."""
+    model.vis.headlight.ambient[:] = 0.4
+    model.vis.headlight.diffuse[:] = 0.4
+
+
+def above(environment: BatchEnvironment, model: mujoco.MjModel) -> mujoco.MjvCamera:
+    """Return a camera that looks down on the floor, wall to wall."""
+    camera = mujoco.MjvCamera()
+    camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+    camera.lookat[:] = 0
+    camera.azimuth, camera.elevation = 90, -90
+    half_angle = np.deg2rad(model.vis.global_.fovy / 2)
+    camera.distance = 1.05 * environment.arena.half_width(environment.task) / np.tan(half_angle)
+    return camera
+
+
+def behind(environment: BatchEnvironment, model: mujoco.MjModel) -> mujoco.MjvCamera:
+    """Return a camera that keeps the body in its middle and always looks the same way, up in `above`."""
+    camera = mujoco.MjvCamera()
+    camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
+    camera.trackbodyid = model.site_bodyid[environment.scene.frame]
+    camera.azimuth, camera.elevation = 90, -35
+    camera.distance = 2.5 * environment.arena.cell_size
+    return camera
