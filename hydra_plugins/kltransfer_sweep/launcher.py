@@ -5,8 +5,11 @@ Hydra imports this file at every start of every Hydra program, so what it needs 
 
 from __future__ import annotations
 
+import math
+import sys
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,11 +17,13 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 if TYPE_CHECKING:
+    from kltransfer.sweep import local, slurm
     from kltransfer.sweep.plan import Run
 
-_Options = TypeVar("_Options")
+_Options = TypeVar("_Options", "local.Options", "slurm.Options")
 
 
 class SweepLauncher(Launcher):
@@ -28,17 +33,20 @@ class SweepLauncher(Launcher):
         self.options = options
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra hands to a launcher; the task function of a single run is not used."""
+        """Take what Hydra gives to a launcher; the function for a single run is not used."""
         self.context, self.config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run all jobs; exits with a status other than 0 when any did not finish."""
+        """Run all jobs, and exit with a status other than 0 when any did not finish."""
         from kltransfer.config.names import pretrained_path
         from kltransfer.config.schema import conf_dir
         from kltransfer.config.source import source_config
+        from kltransfer.errors import ConfigError
         from kltransfer.run.folder import outputs_root
         from kltransfer.sweep.plan import plan
 
+        if not job_overrides:
+            raise ConfigError("The sweep has no runs: one of its lists is empty.")
         root = outputs_root().absolute()
 
         def source(config: DictConfig) -> tuple[DictConfig, Path] | None:
@@ -56,9 +64,21 @@ class SweepLauncher(Launcher):
         """Run a sweep whose folders lie in `root`, and return the exit code."""
 
     def checked(self, kind: type[_Options]) -> _Options:
-        """Return the options as a dataclass; OmegaConf refuses values of another type."""
-        checked = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), self.options))
+        """Return the options as a dataclass. Raises `ConfigError` for values of another type or size."""
+        from kltransfer.config.schema import one_line
+        from kltransfer.errors import ConfigError
+
+        try:
+            checked = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), self.options))
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"hydra.launcher: {one_line(error)}") from error
         assert isinstance(checked, kind)
+        for option in fields(kind):
+            value, least = getattr(checked, option.name), option.metadata.get("least", -math.inf)
+            most = option.metadata.get("most", sys.maxsize)
+            if isinstance(value, int | float) and not least <= value <= most:
+                bound = f"{least} or more" if value < least else f"{most} or less"
+                raise ConfigError(f"hydra.launcher.{option.name}={value} makes no sense: it must be {bound}.")
         return checked
 
     def _compose(self, overrides: list[str], root: Path) -> Run:

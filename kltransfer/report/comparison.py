@@ -12,7 +12,7 @@ from kltransfer.report.panel import Panel, build_panels
 from kltransfer.report.run import Run, find_run_folders, read_run
 from kltransfer.run.status import State
 from kltransfer.sweep import plan
-from kltransfer.sweep.queue import ask
+from kltransfer.sweep.squeue import ask
 from kltransfer.sweep.state import states
 
 # What to do about a state, where that is not plain.
@@ -75,15 +75,9 @@ def _read_plans(folders: Iterable[Path]) -> tuple[dict[Path, plan.Entry], list[s
         for file in folder.glob(pattern)
     }
     entries: dict[Path, plan.Entry] = {}
-    problems = []
+    problems: list[str] = []
     for experiment in sorted(experiments):
-        try:
-            entries |= {entry.folder.resolve(): entry for entry in plan.read(experiment)}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            problems.append(
-                f"{experiment / 'plan.json'} cannot be read ({type(error).__name__}): "
-                "planned runs that have not begun are not shown."
-            )
+        entries |= {entry.folder.resolve(): entry for entry in plan.read(experiment, problems)}
     return entries, problems
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import socket
 import subprocess
@@ -13,7 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from kltransfer.atomic import write_atomically
+from kltransfer.atomic import read_json, write_atomically
+from kltransfer.cores import cores
 
 PACKAGES = (
     "kltransfer",
@@ -43,10 +43,11 @@ def record_start(path: Path, seed: int, threads: int | None = None) -> dict[str,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "host": socket.gethostname(),
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpus": cores(),
         "threads": threads,
     }
-    write_atomically(path, json.dumps([*_earlier(path), entry], indent=1).encode())
+    earlier: list[Any] = read_json(path, list) or []
+    write_atomically(path, json.dumps([*earlier, entry], indent=1).encode())
     return entry
 
 
@@ -75,11 +76,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _earlier(path: Path) -> list[Any]:
-    try:
-        entries = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return []
-    return entries if isinstance(entries, list) else []

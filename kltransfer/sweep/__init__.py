@@ -1,4 +1,8 @@
-"""Many runs at once: pretrainings and the transfers that need them, on SLURM or on this machine."""
+"""Many runs at once: pretrainings and the transfers that need them, on SLURM or on this machine.
+
+Read in this order: submission, squeue, state and plan (what is known of runs), screen, status and watch (what
+people see), job, local, slurm and driver (how runs are started).
+"""
 
 import os
 

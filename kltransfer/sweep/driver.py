@@ -1,14 +1,15 @@
-"""A sweep from its plan to its last run: choose what to start, hand it over, wait, and tell how it ended."""
+"""A sweep from its plan to its last run: choose what to start, start it, wait, and report how it ended."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kltransfer.cores import cores
 from kltransfer.errors import ConfigError, Preempted
 from kltransfer.lock import locked
 from kltransfer.run.status import State
-from kltransfer.sweep import local, plan, queue, slurm
+from kltransfer.sweep import local, plan, slurm, squeue
 from kltransfer.sweep.plan import PRETRAINING, Run
 from kltransfer.sweep.state import LIVE, states
 from kltransfer.sweep.watch import Watch, summary
@@ -16,63 +17,58 @@ from kltransfer.sweep.watch import Watch, summary
 DONE, FAILED, STOPPED = 0, 1, Preempted.exit_code  # as of a single run
 
 
-def on_slurm(
-    runs: Sequence[Run], root: Path, options: slurm.Options, function: str = "kltransfer.run.run.execute"
-) -> int:
+def on_slurm(runs: Sequence[Run], root: Path, options: slurm.Options) -> int:
     """Submit a sweep to SLURM, wait for it unless told otherwise, and return the exit code.
 
     Args:
         runs: the sweep, pretrainings before what needs them.
         root: the folder of all experiments.
         options: the launcher's options.
-        function: what the jobs call.
     """
     slurm.check(options)
     experiment = experiment_folder(runs, root)
     with locked(root / ".submission.lock"):
-        answer = queue.ask()
+        answer = squeue.ask()
         if answer is None:
             raise ConfigError("SLURM does not answer: see what squeue says.")
         before = states(runs, answer)
         runs, chosen = choose(runs, before, options.retry_failed, elsewhere=False)
-        plan.write(runs, experiment)
-        jobs = slurm.submit(chosen, before, experiment, options, function)
+        _write_plan(runs, experiment)
+        jobs = slurm.submit(chosen, before, experiment, options)
     print(_opening(runs, chosen, before, options.retry_failed), flush=True)
     if options.detach:
         print(slurm.leave_note(jobs, experiment))
         return DONE
     try:
-        ends = slurm.wait(runs, Watch(root, before), options.poll_seconds)
+        with Watch(runs, root, before) as watch:
+            ends = slurm.wait(runs, watch, options.poll_seconds)
     except KeyboardInterrupt:
         print(f"\n{slurm.leave_note(jobs, experiment)}")
         return STOPPED
     return _close(runs, ends, root)
 
 
-def on_this_machine(
-    runs: Sequence[Run], root: Path, options: local.Options, function: str = "kltransfer.run.run.execute"
-) -> int:
-    """Run a sweep here, wait for it unless told otherwise, and return the exit code."""
-    local.check(options)
-    experiment = experiment_folder(runs, root)
-    if options.detach and local.detach(experiment / "sweep.log"):
+def on_this_machine(runs: Sequence[Run], root: Path, options: local.Options) -> int:
+    """Run a sweep here, wait for it, and return the exit code."""
+    shared = local.share(options, cores())
+    if shared.parallel < options.parallel or shared.threads != (options.threads or shared.threads):
         print(
-            f"The sweep goes on without this terminal.\n  kltransfer-status {experiment}    shows it\n"
-            f"  {experiment / 'sweep.log'}    is what it prints\n"
-            "  the same command again    waits for it"
+            f"There are {cores()} cores here for {options.parallel} runs with {options.threads or 1} each: "
+            f"{shared.parallel} at a time, with {shared.threads}."
         )
-        return DONE
+    experiment = experiment_folder(runs, root)
     with locked(root / ".submission.lock"):
-        before = states(runs, queue.ask())
+        before = states(runs, squeue.ask())
         runs, chosen = choose(runs, before, options.retry_failed, elsewhere=True)
-        plan.write(runs, experiment)
-        watch = Watch(root, before)
+        _write_plan(runs, experiment)
+        watch = Watch(runs, root, before)
         names = {run.folder for run in chosen}
         others = [run for run in runs if run.folder not in names]
-        pool = local.Pool(chosen, others, experiment, options, watch, function)
+        pool = local.Pool(chosen, others, experiment, shared, watch)
         pool.queue()
     print(_opening(runs, chosen, before, options.retry_failed), flush=True)
-    ends = pool.run()
+    with watch:
+        ends = pool.run()
     code = _close(runs, ends, root)
     return STOPPED if pool.stopped else code
 
@@ -81,8 +77,15 @@ def experiment_folder(runs: Sequence[Run], root: Path) -> Path:
     """Return the folder of the experiment that all runs but the pretrainings belong to."""
     folders = {root / run.folder.relative_to(root).parts[0] for run in runs if run.method != PRETRAINING}
     if len(folders) > 1:
-        raise ConfigError(f"One sweep is one experiment, not {len(folders)}: start them one after the other.")
+        raise ConfigError(
+            f"One sweep is one experiment, and these are {len(folders)}: start them one after the other."
+        )
     return folders.pop()
+
+
+def _write_plan(runs: Sequence[Run], experiment: Path) -> None:
+    for problem in plan.write(runs, experiment):
+        print(problem)
 
 
 def choose(
@@ -90,14 +93,15 @@ def choose(
 ) -> tuple[list[Run], list[Run]]:
     """Return the runs that matter, and those of them to start.
 
-    Not started are the finished, the live, the failed unless asked for, and what could never begin because
-    its pretraining is not to be had. Pretrainings matter only where a run that is not finished needs them.
+    A run is not started when it is finished, when it is live, when it failed and `retry_failed` is false, or
+    when its pretraining is neither finished nor started. A pretraining matters only where a run that is not
+    finished needs it.
 
     Args:
         runs: the sweep, pretrainings before what needs them.
         before: the states of all of them.
         retry_failed: start failed runs again.
-        elsewhere: whether a pretraining that no SLURM job does can be waited for.
+        elsewhere: whether a run can wait for a pretraining that is no job of SLURM.
     """
     needed = {folder for run in runs if before[run.folder] != State.FINISHED for folder in run.depends_on}
     runs = [run for run in runs if run.method != PRETRAINING or run.folder in needed]

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import math
 import os
 import signal
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from kltransfer.errors import ConfigError
+from kltransfer.cores import VARIABLE
+from kltransfer.lock import lock
 from kltransfer.run.status import State
-from kltransfer.sweep import ticket
 from kltransfer.sweep.job import Job
 from kltransfer.sweep.plan import Run
 from kltransfer.sweep.state import LIVE, state
+from kltransfer.sweep.submission import Submission, mark
 from kltransfer.sweep.watch import Watch
 
 if TYPE_CHECKING:
@@ -28,27 +27,26 @@ if TYPE_CHECKING:
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _A_YEAR = 60 * 24 * 365  # minutes; submitit wants a time limit
 _ASK_AGAIN = 5.0  # seconds; a run that has only just begun does not listen yet
-_DEAF = (signal.SIGINT, signal.SIGHUP)  # what a terminal sends to all that it started
+_FROM_TERMINAL = (signal.SIGINT, signal.SIGHUP)  # what a terminal sends to all that it started
+_STOP = (*_FROM_TERMINAL, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
 class Options:
     """What conf/hydra/launcher/local.yaml documents."""
 
-    parallel: int
-    threads: int
+    parallel: int = field(metadata={"least": 1})
+    threads: int | None = field(metadata={"least": 1})
     gpus: list[int] | None
-    restarts: int
+    restarts: int = field(metadata={"least": 0})
     retry_failed: bool
-    detach: bool
-    poll_seconds: float
+    poll_seconds: float = field(metadata={"least": 0.01, "most": 3600})
 
 
-def check(options: Options) -> None:
-    """Raise ConfigError for numbers that make no sense."""
-    for name in ("parallel", "threads"):
-        if getattr(options, name) < 1:
-            raise ConfigError(f"hydra.launcher.{name} must be 1 or more.")
+def share(options: Options, cores: int) -> Options:
+    """Return the options with as many runs at a time and cores for each as there are cores to share."""
+    threads = min(options.threads or max(cores // options.parallel, 1), cores)
+    return replace(options, threads=threads, parallel=min(options.parallel, cores // threads))
 
 
 class Pool:
@@ -56,23 +54,16 @@ class Pool:
 
     Args:
         runs: what to run, pretrainings before what needs them.
-        others: runs that some of these depend on and that are done or in other hands.
+        others: runs that some of these depend on, and that are done or that another sweep does.
         experiment: the folder for submitit's files.
-        options: the launcher's options.
+        options: the launcher's options, see `share`.
         watch: where changes are reported.
-        function: what the jobs call.
     """
 
     def __init__(
-        self,
-        runs: Sequence[Run],
-        others: Sequence[Run],
-        experiment: Path,
-        options: Options,
-        watch: Watch,
-        function: str = "kltransfer.run.run.execute",
+        self, runs: Sequence[Run], others: Sequence[Run], experiment: Path, options: Options, watch: Watch
     ) -> None:
-        self.options, self.watch, self.function = options, watch, function
+        self.options, self.watch = options, watch
         self._gpus = visible_gpus() if options.gpus is None else options.gpus
         self._folder = experiment / ".submitit"
         self._waiting = list(runs)
@@ -83,18 +74,17 @@ class Pool:
         self._deaths = dict.fromkeys(self._runs, 0)
         self.states = {run.folder: State.QUEUED for run in runs}
         self.stopped = False  # by a signal
-        self._lock: IO[str] | None = None
+        self._driver = self._folder / f"driver-{os.getpid()}.lock"
 
     def queue(self) -> None:
-        """Give every run a ticket that is good while this process lives."""
+        """Write for every run that it is queued, which holds while this process lives."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self._folder / f"driver-{os.getpid()}.lock", "w")  # noqa: SIM115 (held to the end)
-        fcntl.lockf(self._lock, fcntl.LOCK_EX)
+        self._lock = lock(self._driver)
         for run in self._waiting:
-            ticket.Ticket("local", driver=self._lock.name).write(run.folder)
+            Submission("local", driver=str(self._driver)).write(run.folder)
 
     def run(self) -> dict[Path, State]:
-        """Run everything, wait for what is in other hands, and return the states at the end.
+        """Run everything, wait for what other sweeps do, and return the states at the end.
 
         Ctrl-C, SIGTERM and SIGHUP stop the runs once they have saved.
         """
@@ -106,13 +96,12 @@ class Pool:
                 self._stop(signals)
         for folder in [*self._jobs, *(run.folder for run in self._waiting)]:
             self._settle(folder)
-        assert self._lock is not None
-        self._lock.close()
-        Path(self._lock.name).unlink()
+        os.close(self._lock)
+        self._driver.unlink()
         return self.states
 
     def _step(self) -> bool:
-        """Take in what ended, start what can start, and say whether anything is left to wait for."""
+        """Take in what ended, start what can start, and return whether anything is left to wait for."""
         for folder in [folder for folder, job in self._jobs.items() if job.done()]:
             self._take_in(folder)
         self.states |= {run.folder: state(run.folder, None) for run in self._others}
@@ -130,7 +119,7 @@ class Pool:
         return bool(self._jobs or self._waiting) or bool(LIVE.intersection(self.states.values()))
 
     def _start(self, run: Run) -> None:
-        """Start a run in a process of its own, minded by another."""
+        """Start a run in a process of its own; a process of submitit minds it."""
         import submitit
 
         place = min(set(range(self.options.parallel)) - set(self._places.values()))
@@ -142,13 +131,13 @@ class Pool:
             visible_gpus=gpus[place % len(gpus) :][:1] if gpus else (),
             gpus_per_node=1 if gpus else 0,
         )
-        threads = dict.fromkeys(_THREADS, self.options.threads)
-        with submitit.helpers.environment_variables(**threads), _deaf():
-            job: submitit.Job[None] = executor.submit(Job(run.config, run.folder, self.function))
+        shared = dict.fromkeys((*_THREADS, VARIABLE), self.options.threads)
+        # The run ignores what the terminal sends; the driver passes it on.
+        with submitit.helpers.environment_variables(**shared), _handled(_FROM_TERMINAL, signal.SIG_IGN):
+            job: submitit.Job[None] = executor.submit(Job(run.config, run.folder))
         self._jobs[run.folder] = job
         self._places[run.folder] = place
-        assert self._lock is not None
-        ticket.Ticket("local", job.job_id, str(job.paths.stdout), self._lock.name).write(run.folder)
+        Submission("local", job.job_id, str(job.paths.stdout), str(self._driver)).write(run.folder)
         self.states[run.folder] = State.RUNNING
 
     def _take_in(self, folder: Path) -> None:
@@ -164,8 +153,8 @@ class Pool:
             self.states[folder] = State.QUEUED
 
     def _settle(self, folder: Path, end: State | None = None) -> None:
-        """Give up a run, and note its state."""
-        ticket.mark(folder, ended=True)
+        """Write that this driver is done with a run, and note its state."""
+        mark(folder, ended=True)
         self.states[folder] = end or state(folder, None)
 
     def _stop(self, signals: Sequence[int]) -> None:
@@ -184,20 +173,6 @@ class Pool:
             time.sleep(self.options.poll_seconds)
 
 
-def detach(log: Path) -> int:
-    """Go on in a process of its own that outlives the terminal, and return its id, or 0 in that process."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    child = os.fork()
-    if child == 0:
-        os.setsid()
-        with open(log, "a") as output, open(os.devnull) as nothing:
-            os.dup2(nothing.fileno(), 0)
-            os.dup2(output.fileno(), 1)
-            os.dup2(output.fileno(), 2)
-    return child
-
-
 def visible_gpus() -> list[int]:
     """Return the numbers of the GPUs that runs may use, from CUDA_VISIBLE_DEVICES or else all there are."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -209,27 +184,22 @@ def visible_gpus() -> list[int]:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
-    """Start processes that do not hear what a terminal sends to all of its own; the driver passes it on."""
-    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _DEAF}
-    try:
-        yield
-    finally:
-        _restore(handlers)
-
-
-@contextmanager
 def _stop_signals() -> Iterator[list[int]]:
     """Collect the signals that ask to stop, instead of being interrupted by them anywhere."""
     signals: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    handlers = {number: signal.signal(number, lambda got, _: signals.append(got)) for number in numbers}
-    try:
+    with _handled(_STOP, lambda got, _: signals.append(got)):
         yield signals
-    finally:
-        _restore(handlers)
 
 
-def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
-    for number, handler in handlers.items():
+@contextmanager
+def _handled(numbers: Sequence[signal.Signals], handler: Any) -> Iterator[None]:
+    """Handle signals during a block; those that are ignored, as with `nohup`, stay ignored."""
+    before = {number: signal.getsignal(number) for number in numbers}
+    heard = [number for number in numbers if before[number] is not signal.SIG_IGN]
+    for number in heard:
         signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, before[number])

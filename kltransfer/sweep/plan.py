@@ -1,21 +1,22 @@
-"""The runs of a sweep in the order they can start: pretrainings, then the transfers that need them."""
+"""The runs of a sweep in the order they can start, and plan.json, which lists them for later readers."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
-
-from kltransfer.atomic import write_atomically
-from kltransfer.config.identity import config_hash
+from kltransfer.atomic import parse, read_json, write_atomically
 from kltransfer.errors import ConfigError
 
-PRETRAINING = "pretraining"  # the method of a run that no one asked for by name
-Source = Callable[[DictConfig], "tuple[DictConfig, Path] | None"]
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+FILE = "plan.json"
+PRETRAINING = "pretraining"  # the method of a run that is done only because a transfer needs it
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,17 @@ class Run:
         """Return whether the run takes modules from another."""
         return bool(self.config.transfer_mode.name != "none")
 
+    @property
+    def budget(self) -> int:
+        """Return the learner steps at which the run is finished."""
+        return int(self.config.learner_steps)
 
-def plan(targets: Iterable[Run], source: Source) -> list[Run]:
-    """Put before every transfer the pretraining that it needs, each once.
+
+def plan(targets: Iterable[Run], source: Callable[[DictConfig], tuple[DictConfig, Path] | None]) -> list[Run]:
+    """Return the targets with the pretraining of each transfer before it, each run once.
 
     `source` returns config and folder of a run's pretraining, or None where it needs none.
-    Raises ConfigError when two different runs would share a folder.
+    Raises `ConfigError` when two different runs would share a folder.
     """
     runs: dict[Path, Run] = {}
     for target in targets:
@@ -47,72 +53,104 @@ def plan(targets: Iterable[Run], source: Source) -> list[Run]:
             runs.setdefault(folder, Run(config, folder, PRETRAINING))
             target = replace(target, depends_on=(folder,))
         same = runs.setdefault(target.folder, target)
-        if _content(same.config) != _content(target.config):
+        if _identity(same.config) != _identity(target.config):
             raise ConfigError(
                 f"Two different runs would share the folder {target.folder}: give one of them a label=."
             )
     return list(runs.values())
 
 
-def _content(config: DictConfig) -> str:
-    """Return what makes a run what it is: without transfer, the transfer's seed is no part of it."""
-    if config.transfer_mode.name != "none":
-        return config_hash(config)
-    config = config.copy()
-    config.transfer_seed = 0
+def _identity(config: DictConfig) -> str:
+    """Return a hash of what decides a run's result; without transfer, that is not the transfer's seed."""
+    from kltransfer.config.identity import config_hash  # imports Hydra, which readers of plans do not need
+
+    if config.transfer_mode.name == "none":
+        config = config.copy()
+        config.transfer_seed = 0
     return config_hash(config)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A planned run as plan.json tells it."""
+    """A planned run as plan.json lists it."""
 
     folder: Path
+    method: str = ""
+    seed: int = 0
+    transfer_seed: int | None = None
+    depends_on: tuple[Path, ...] = ()
+    budget: int = 0  # learner steps
+
+
+@dataclass(frozen=True)
+class _Line:
+    """An entry as JSON: folders relative to that of plan.json."""
+
+    folder: str
     method: str
     seed: int
     transfer_seed: int | None
-    depends_on: tuple[Path, ...]
+    depends_on: list
+    budget: int = 0
 
 
-def write(runs: Sequence[Run], experiment: Path) -> None:
-    """Add runs to the plan in an experiment's folder, for the report and `kltransfer-status`.
+def write(runs: Sequence[Run], experiment: Path) -> list[str]:
+    """Add runs to the plan in an experiment's folder and return sentences about what in it is damaged.
 
-    Folders are written relative to it. Runs of an earlier plan stay: a panel narrowed to one seed is still a
-    panel of five. The caller holds the submission lock.
+    Runs of an earlier plan stay: a panel narrowed to one seed is still a panel of five. The caller holds the
+    submission lock.
     """
-    entries = {
-        os.path.relpath(run.folder, experiment): {
-            "folder": os.path.relpath(run.folder, experiment),
-            "method": run.method,
-            "seed": run.config.seed,
-            "transfer_seed": run.config.transfer_seed if run.is_transfer else None,
-            "depends_on": [os.path.relpath(folder, experiment) for folder in run.depends_on],
-        }
-        for run in runs
+    problems: list[str] = []
+    lines = {
+        line.folder: asdict(line)
+        for line in (
+            _Line(
+                folder=os.path.relpath(run.folder, experiment),
+                method=run.method,
+                seed=run.config.seed,
+                transfer_seed=run.config.transfer_seed if run.is_transfer else None,
+                depends_on=[os.path.relpath(folder, experiment) for folder in run.depends_on],
+                budget=run.budget,
+            )
+            for run in runs
+        )
     }
-    path = experiment / "plan.json"
-    if path.exists():
-        entries = {entry["folder"]: entry for entry in json.loads(path.read_text())} | entries
+    lines = {line.folder: asdict(line) for line in _read_lines(experiment / FILE, problems)} | lines
     experiment.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, (json.dumps(list(entries.values()), indent=1) + "\n").encode())
+    write_atomically(experiment / FILE, (json.dumps(list(lines.values()), indent=1) + "\n").encode())
+    return problems
 
 
-def read(experiment: Path) -> list[Entry]:
-    """Read the plan in an experiment's folder; empty when there is none."""
-    path = experiment / "plan.json"
-    if not path.exists():
-        return []
+def read(experiment: Path, problems: list[str] | None = None) -> list[Entry]:
+    """Read the plan in an experiment's folder; what is damaged is left out and named in `problems`."""
 
-    def resolve(folder: str) -> Path:
-        return Path(os.path.normpath(experiment / folder))
+    def resolve(folder: Any) -> Path:
+        return Path(os.path.normpath(experiment / str(folder)))
 
     return [
         Entry(
-            folder=resolve(entry["folder"]),
-            method=entry["method"],
-            seed=entry["seed"],
-            transfer_seed=entry["transfer_seed"],
-            depends_on=tuple(resolve(folder) for folder in entry["depends_on"]),
+            folder=resolve(line.folder),
+            method=line.method,
+            seed=line.seed,
+            transfer_seed=line.transfer_seed,
+            depends_on=tuple(resolve(folder) for folder in line.depends_on),
+            budget=line.budget,
         )
-        for entry in json.loads(path.read_text())
+        for line in _read_lines(experiment / FILE, problems)
     ]
+
+
+def _read_lines(file: Path, problems: list[str] | None) -> list[_Line]:
+    content: list[Any] = read_json(file, list, problems) or []
+    lines = []
+    for number, entry in enumerate(content, 1):
+        try:
+            line = parse(entry, _Line)
+            if "\0" in "".join([line.folder, *line.depends_on]):
+                raise ValueError("a folder's name cannot hold a zero byte")
+        except (TypeError, ValueError):
+            if problems is not None:
+                problems.append(f"{file}: entry {number} was edited and is left out.")
+        else:
+            lines.append(line)
+    return lines

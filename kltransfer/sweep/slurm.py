@@ -1,4 +1,4 @@
-"""Submission to SLURM: independent runs as one array, transfers as arrays that wait for their pretraining."""
+"""Runs in SLURM's queue: independent runs as one array, transfers as arrays that wait for a pretraining."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import shlex
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from kltransfer.errors import ConfigError
 from kltransfer.run.status import State
-from kltransfer.sweep import queue, ticket
+from kltransfer.sweep import squeue
 from kltransfer.sweep.job import Job
 from kltransfer.sweep.plan import Run
 from kltransfer.sweep.state import LIVE, states
+from kltransfer.sweep.submission import Submission, read_submission
 from kltransfer.sweep.watch import Watch
 
 _DOUBTFUL = frozenset({State.LOST, State.NOT_RUN})
-_GONE_POLLS = 3  # polls that must agree that a job left without a word: files may arrive late over a network
+_GONE_POLLS = 3  # polls that must agree that a job is gone: files may arrive late over a network
 
 
 @dataclass(frozen=True)
@@ -31,69 +32,66 @@ class Options:
     account: str | None
     qos: str | None
     constraint: str | None
-    timeout_min: int
-    cpus_per_task: int
-    mem_gb: float | None
-    gpus_per_node: int | None
-    array_parallelism: int
-    signal_delay_s: int
-    max_num_timeout: int
-    restarts: int
+    timeout_min: int = field(metadata={"least": 1})
+    cpus_per_task: int = field(metadata={"least": 1})
+    mem_gb: float | None = field(metadata={"least": 0.001})
+    gpus_per_node: int | None = field(metadata={"least": 0})
+    array_parallelism: int = field(metadata={"least": 1})
+    signal_delay_s: int = field(metadata={"least": 0})
+    max_num_timeout: int = field(metadata={"least": 0})
+    restarts: int = field(metadata={"least": 0})
     setup: list[str]
     sbatch: dict[str, Any]
     retry_failed: bool
     detach: bool
-    poll_seconds: float
+    poll_seconds: float = field(metadata={"least": 0.01, "most": 3600})
 
 
 def check(options: Options) -> None:
-    """Raise ConfigError where nothing could be submitted, or where a job would have no time to save."""
+    """Raise `ConfigError` where nothing can be submitted, or where a job would have no time to save."""
     if shutil.which("sbatch") is None:
-        raise ConfigError("hydra/launcher=slurm needs sbatch, which is not here: set hydra/launcher=local.")
+        raise ConfigError(
+            "hydra/launcher=slurm needs the command sbatch, which is not found: set hydra/launcher=local."
+        )
     if options.signal_delay_s >= 60 * options.timeout_min:
         raise ConfigError("hydra.launcher.signal_delay_s must be shorter than hydra.launcher.timeout_min.")
 
 
 def submit(
-    runs: Sequence[Run],
-    before: Mapping[Path, State],
-    experiment: Path,
-    options: Options,
-    function: str = "kltransfer.run.run.execute",
+    runs: Sequence[Run], before: Mapping[Path, State], experiment: Path, options: Options
 ) -> list[str]:
-    """Submit `runs`, each with a ticket in its folder, and return the ids of the jobs.
+    """Submit `runs`, write the submission of each into its folder, and return the ids of the jobs.
 
     Args:
         runs: what to submit, pretrainings before what needs them.
         before: the states of these runs and of all that they depend on.
         experiment: the folder for submitit's files.
         options: the launcher's options.
-        function: what the jobs call.
     """
-    tickets: dict[Path, str] = {}
+    job_ids: dict[Path, str] = {}
     submitted: list[str] = []
     waiting = list(runs)
     while waiting:
-        # A wave: the runs whose dependencies are behind us or have a job id by now.
+        # A wave: the runs whose dependencies have ended or have a job id by now.
         unknown = {run.folder for run in waiting}
         wave = [run for run in waiting if not unknown.intersection(run.depends_on)]
         waiting = [run for run in waiting if unknown.intersection(run.depends_on)]
-        needs = {run.folder: _needed_jobs(run, before, tickets) for run in wave}
+        needs = {run.folder: _needed_jobs(run, before, job_ids) for run in wave}
         wave.sort(key=lambda run: needs[run.folder])  # stable: within a group, in the order of the plan
         for needed, group in groupby(wave, key=lambda run: needs[run.folder]):
             members = list(group)
-            jobs = _submit_array(members, needed, experiment, options, function)
-            tickets |= {run.folder: job for run, job in zip(members, jobs, strict=True)}
+            jobs = _submit_array(members, needed, experiment, options)
+            job_ids |= {run.folder: job for run, job in zip(members, jobs, strict=True)}
             submitted.append(jobs[0].split("_")[0])
     return submitted
 
 
 def wait(runs: Sequence[Run], watch: Watch, poll_seconds: float) -> dict[Path, State]:
-    """Report changes until none of the runs is in the queue any more, and return their states."""
+    """Report changes until none of the runs is in the queue, and return their states."""
     gone = 0
     silent = False
     while True:
-        answer = queue.ask()
+        answer = squeue.ask()
         if (answer is None) != silent:
             silent = answer is None
             watch.say("SLURM does not answer; trying again." if silent else "SLURM answers again.")
@@ -109,26 +107,26 @@ def wait(runs: Sequence[Run], watch: Watch, poll_seconds: float) -> dict[Path, S
 
 
 def has_job(folder: Path) -> bool:
-    """Say whether the run in a folder was last submitted to SLURM, so that other jobs can depend on it."""
-    pending = ticket.read(folder)
-    return pending is not None and pending.launcher == "slurm"
+    """Return whether the run in a folder was last submitted to SLURM, so that other jobs can depend on it."""
+    submission = read_submission(folder)
+    return submission is not None and submission.launcher == "slurm"
 
 
-def _needed_jobs(run: Run, before: Mapping[Path, State], tickets: Mapping[Path, str]) -> tuple[str, ...]:
-    """Return the jobs that must end well before `run` may start."""
+def _needed_jobs(run: Run, before: Mapping[Path, State], job_ids: Mapping[Path, str]) -> tuple[str, ...]:
+    """Return the jobs that must succeed before `run` may start."""
     jobs = []
     for folder in run.depends_on:
-        if folder in tickets:
-            jobs.append(tickets[folder])
+        if folder in job_ids:
+            jobs.append(job_ids[folder])
         elif before[folder] in LIVE:
-            pending = ticket.read(folder)
-            assert pending is not None  # or the run would not have been chosen for submission
-            jobs.append(pending.job_id)
+            submission = read_submission(folder)
+            assert submission is not None  # or the run would not have been chosen
+            jobs.append(submission.job_id)
     return tuple(jobs)
 
 
 def _submit_array(
-    runs: Sequence[Run], needed: tuple[str, ...], experiment: Path, options: Options, function: str
+    runs: Sequence[Run], needed: tuple[str, ...], experiment: Path, options: Options
 ) -> list[str]:
     """Submit runs as one array, or as a job where there is one, and return a job id for each."""
     import submitit
@@ -162,11 +160,11 @@ def _submit_array(
     executor.update_parameters(**{key: value for key, value in parameters.items() if value is not None})
     try:
         with executor.batch():
-            jobs = [executor.submit(Job(run.config, run.folder, function)) for run in runs]
+            jobs = [executor.submit(Job(run.config, run.folder)) for run in runs]
     except submitit.core.utils.FailedJobError as error:  # what submitit raises when sbatch does
         raise ConfigError(f"SLURM refused the jobs: {str(error).strip().splitlines()[-1]}") from error
     for run, job in zip(runs, jobs, strict=True):
-        ticket.Ticket("slurm", job.job_id, str(job.paths.stdout)).write(run.folder)
+        Submission("slurm", job.job_id, str(job.paths.stdout)).write(run.folder)
     return [job.job_id for job in jobs]
 
 
@@ -174,7 +172,7 @@ def _after_run(restarts: int) -> list[str]:
     """Return what the batch script does with the exit status of the run.
 
     A run that was killed (status 128 + 9: memory, a node in trouble) is queued again and goes on from its
-    checkpoint. All else is the job's own status, which decides whether its dependents start.
+    checkpoint. Any other status stays the job's own and decides whether its dependents start.
     """
     return [
         "status=$?",
@@ -186,7 +184,7 @@ def _after_run(restarts: int) -> list[str]:
 
 
 def leave_note(jobs: Sequence[str], experiment: Path) -> str:
-    """Return how to find and cancel what stays in the queue."""
+    """Return what to tell about the jobs that stay in the queue: how to find and cancel them."""
     where = shlex.quote(str(experiment))
     cancel = f"\n  scancel {' '.join(jobs)}    cancels them" if jobs else ""
     return (

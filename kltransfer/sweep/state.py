@@ -1,4 +1,4 @@
-"""What has become of a run: read from its folder, its ticket and the queue; nothing here waits or writes."""
+"""The state of each run of a sweep, from its folder, its submission and SLURM's queue; only reads."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 
 from kltransfer.lock import is_locked
 from kltransfer.run.status import State, read_status
-from kltransfer.sweep import ticket
-from kltransfer.sweep.queue import Queue
+from kltransfer.sweep.squeue import Queue
+from kltransfer.sweep.submission import Submission, read_submission
 
 LIVE = frozenset({State.RUNNING, State.QUEUED, State.WAITING})
 
 
 class Planned(Protocol):
-    """What states are asked for: a Run of the sweep, or an Entry of its plan."""
+    """A run of a sweep, or an entry of its plan."""
 
     @property
     def folder(self) -> Path:
@@ -24,6 +24,10 @@ class Planned(Protocol):
     @property
     def depends_on(self) -> tuple[Path, ...]:
         """The folders of the runs that it needs."""
+
+    @property
+    def budget(self) -> int:
+        """The learner steps at which it is finished."""
 
 
 def states(runs: Iterable[Planned], queue: Queue | None) -> dict[Path, State]:
@@ -41,33 +45,33 @@ def state(folder: Path, queue: Queue | None) -> State:
     told = read_status(folder).state
     if told == State.FINISHED:
         return told
-    submitted = ticket.read(folder)
-    live = _in_queue(submitted, queue) or _at_home(submitted)
+    submission = read_submission(folder)
+    live = _in_slurm(submission, queue) or _on_this_machine(submission)
     if live is not None:
         return live
     if is_locked(folder / "lock"):
         return State.RUNNING
-    if submitted is not None and submitted.failed:
+    if submission is not None and submission.failed:
         return State.FAILED
     return State.LOST if told == State.RUNNING else told
 
 
-def _in_queue(submitted: ticket.Ticket | None, queue: Queue | None) -> State | None:
-    """Return what SLURM says about a run that it still has, or None."""
-    if submitted is None or submitted.launcher != "slurm" or queue is None:
+def _in_slurm(submission: Submission | None, queue: Queue | None) -> State | None:
+    """Return the state of a run that SLURM still has, or None."""
+    if submission is None or submission.launcher != "slurm" or queue is None:
         return None
-    job = queue.get(submitted.job_id)
-    if job is None or not job.is_live or job.can_never_start:
+    job = queue.get(submission.job_id)
+    if job is None or not job.is_live:
         return None
     if job.waits_for_dependency:
         return State.WAITING
     return State.QUEUED if job.state == "PENDING" else State.RUNNING
 
 
-def _at_home(submitted: ticket.Ticket | None) -> State | None:
-    """Return the state of a run in the hands of a living driver on this machine, or None."""
-    if submitted is None or submitted.launcher != "local" or submitted.ended:
+def _on_this_machine(submission: Submission | None) -> State | None:
+    """Return the state of a run whose driver lives on this machine, or None."""
+    if submission is None or submission.launcher != "local" or submission.ended:
         return None
-    if not is_locked(Path(submitted.driver)):
+    if not is_locked(Path(submission.driver)):
         return None
-    return State.RUNNING if submitted.job_id else State.QUEUED
+    return State.RUNNING if submission.job_id else State.QUEUED

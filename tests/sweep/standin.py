@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from kltransfer.cores import cores
 from kltransfer.errors import Preempted
 from kltransfer.run.folder import RunFolder
 from kltransfer.run.preemption import StopRequest
@@ -42,6 +43,7 @@ def count(run: RunFolder, stop: StopRequest) -> None:
         file.write_text(str(steps))
         run.update(learner_steps=steps, learner_steps_per_second=10.0)
     (run.path / "ended").write_text(str(time.time()))
+    (run.path / "cores").write_text(str(cores()))
 
 
 def starts(folder: Path) -> list[float]:

@@ -153,8 +153,14 @@ def test_a_run_without_transfer_is_one_run_whatever_the_transfer_seed(command: C
         (["-m", "transfer_mode=none,task"], "transfer_mode=task needs a source"),
         (["experiment=fig3_left", "hydra.sweeper.only=ar2"], "ar2 is none of svg0, distral"),
         (["-m", "seed=0", "hydra.launcher.parallel=two"], "two"),
-        (["-m", "seed=0", "hydra.launcher.parallel=0"], "parallel must be 1 or more"),
+        (["-m", "seed=0", "hydra.launcher.parallel=0"], "parallel=0 makes no sense: it must be 1 or more"),
         (["-m", "seed=0", "hydra.launcher.paralel=2"], "paralel"),
+        (["-m", "seed=0", "hydra.launcher.detach=true"], "detach"),
+        (["-m", "seed=0", "hydra.launcher.poll_seconds=-1"], "poll_seconds=-1.0 makes no sense"),
+        (["-m", "seed=0", "hydra.launcher.poll_seconds=nan"], "poll_seconds=nan makes no sense"),
+        (["-m", "seed=0", "hydra.launcher.poll_seconds=1e30"], "it must be 3600 or less"),
+        (["-m", "seed=0", "hydra.launcher.restarts=-1"], "it must be 0 or more"),
+        (["-m", "seed=range(0)"], "The sweep has no runs"),
     ],
 )
 def test_bad_input_ends_in_one_sentence_before_any_run(
@@ -173,3 +179,22 @@ def test_bad_input_ends_in_one_sentence_before_any_run(
     assert sentence in said
     assert len(said.splitlines()) == 1
     assert not list(outputs.rglob("config.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("parallel", "threads", "cores", "expected"),
+    [
+        (2, None, 16, (2, 8)),
+        (2, None, 1, (1, 1)),
+        (4, 2, 8, (4, 2)),
+        (4, 2, 5, (2, 2)),
+        (1, 99, 3, (1, 3)),
+        (99, None, 3, (3, 1)),
+    ],
+)
+def test_the_runs_at_a_time_never_use_more_cores_than_there_are(
+    parallel: int, threads: int | None, cores: int, expected: tuple[int, int]
+) -> None:
+    options = local.Options(parallel, threads, None, 0, False, 1.0)
+    shared = local.share(options, cores)
+    assert (shared.parallel, shared.threads) == expected

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from kltransfer.cores import cores
 from kltransfer.run.status import State, read_status
-from kltransfer.sweep import driver, local, ticket
+from kltransfer.sweep import driver, local
 from kltransfer.sweep.plan import PRETRAINING, Run
 from kltransfer.sweep.state import state, states
 from tests.sweep import standin
@@ -32,22 +33,19 @@ OPTIONS: dict[str, Any] = {
     "gpus": [],
     "restarts": 3,
     "retry_failed": False,
-    "detach": False,
     "poll_seconds": 0.1,
 }
 
 
 def sweep(runs: list[Run], root: Path, **options: Any) -> int:
-    return driver.on_this_machine(
-        runs, root, local.Options(**(OPTIONS | options)), function="standin.execute"
-    )
+    return driver.on_this_machine(runs, root, local.Options(**(OPTIONS | options)))
 
 
 def steps(run: Run) -> int:
     return int(read_status(run.folder).learner_steps)
 
 
-def in_a_process(runs: list[Run], root: Path) -> subprocess.Popen[bytes]:
+def in_a_process(runs: list[Run], root: Path, *command: str) -> subprocess.Popen[bytes]:
     """Start a sweep in a process of its own, as from a terminal: in a new group, which Ctrl-C goes to."""
     import cloudpickle
 
@@ -58,7 +56,7 @@ def in_a_process(runs: list[Run], root: Path) -> subprocess.Popen[bytes]:
     )
     with open(root / "output", "w") as output:
         return subprocess.Popen(
-            [sys.executable, "-c", code, str(root)], stdout=output, start_new_session=True
+            [*command, sys.executable, "-c", code, str(root)], stdout=output, start_new_session=True
         )
 
 
@@ -144,20 +142,21 @@ def test_a_second_driver_waits_for_what_the_first_one_runs_and_takes_over_when_t
     assert [len(standin.starts(run.folder)) for run in runs] == [1, 1, 1]
 
 
-def test_a_detached_sweep_goes_on_alone(make_run: Callable[..., Run], tmp_path: Path) -> None:
-    run = make_run(learner_steps=10)
-    code = (
-        "import pickle, sys; from pathlib import Path; from tests.sweep.test_local import sweep\n"
-        "root = Path(sys.argv[1]); sweep(pickle.loads((root / 'runs.pkl').read_bytes()), root, detach=True)"
-    )
-    import cloudpickle
+def test_nohup_keeps_a_sweep_running_when_its_terminal_closes(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    run = make_run(learner_steps=20)
+    process = in_a_process([run], tmp_path, "nohup")
+    wait_until(lambda: steps(run) > 3)
+    os.killpg(process.pid, signal.SIGHUP)
+    assert process.wait(timeout=30) == driver.DONE
+    assert state(run.folder, None) == State.FINISHED
 
-    (tmp_path / "runs.pkl").write_bytes(cloudpickle.dumps([run]))
-    answer = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=30, check=True
-    )
-    assert "kltransfer-status" in answer.stdout
-    wait_until(lambda: state(run.folder, None) == State.FINISHED)
-    log = tmp_path / "runs" / "sweep.log"
-    wait_until(lambda: "1 runs: 1 finished" in log.read_text())
-    wait_until(lambda: (ticket.read(run.folder) or ticket.Ticket("local")).ended)
+
+def test_each_run_is_told_its_share_of_the_cores(
+    make_run: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [make_run(learner_steps=3, seed=seed) for seed in range(2)]
+    assert sweep(runs, tmp_path, parallel=1, threads=999) == 0
+    assert f"There are {cores()} cores here for 1 runs" in capsys.readouterr().out
+    assert [(run.folder / "cores").read_text() for run in runs] == [str(cores())] * 2

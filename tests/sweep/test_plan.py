@@ -11,7 +11,7 @@ from kltransfer.run.status import State
 from kltransfer.sweep import plan
 from kltransfer.sweep.driver import choose
 from kltransfer.sweep.plan import PRETRAINING, Run
-from kltransfer.sweep.ticket import Ticket
+from kltransfer.sweep.submission import Submission
 
 # One worker: the tests of this folder time what many processes do.
 pytestmark = pytest.mark.xdist_group("sweep")
@@ -65,6 +65,35 @@ def test_an_experiment_without_plan_has_no_entries(tmp_path: Path) -> None:
     assert plan.read(tmp_path) == []
 
 
+def test_a_damaged_entry_of_a_plan_is_named_and_the_others_are_read(make_plan: Make, tmp_path: Path) -> None:
+    runs = make_plan(seeds=1, transfer_seeds=2)
+    plan.write(runs, tmp_path / "runs")
+    file = tmp_path / "runs" / "plan.json"
+    entries = json.loads(file.read_text())
+    for damaged in (None, "x", {}, entries[1] | {"seed": "zero"}, entries[1] | {"folder": "a\0b"}):
+        file.write_text(json.dumps([entries[0], damaged, entries[2]]))
+        problems: list[str] = []
+        assert [entry.folder for entry in plan.read(tmp_path / "runs", problems)] == [
+            runs[0].folder,
+            runs[2].folder,
+        ]
+        assert problems == [f"{file}: entry 2 was edited and is left out."]
+
+
+@pytest.mark.parametrize("content", ["", "[{", "{}", "\0" * 40])
+def test_a_torn_plan_is_named_and_written_again(make_plan: Make, tmp_path: Path, content: str) -> None:
+    experiment = tmp_path / "runs"
+    experiment.mkdir()
+    (experiment / "plan.json").write_text(content)
+    problems: list[str] = []
+    assert plan.read(experiment, problems) == []
+    assert problems == [
+        f"{experiment / 'plan.json'} cannot be read and is left out: it is torn or was edited."
+    ]
+    assert plan.write(make_plan(seeds=1), experiment) == problems
+    assert len(plan.read(experiment)) == 3
+
+
 def choice(runs: list[Run], before: list[State], **options: bool) -> list[Run]:
     states = {run.folder: state for run, state in zip(runs, before, strict=True)}
     return choose(runs, states, **({"retry_failed": False, "elsewhere": True} | options))[1]
@@ -101,7 +130,7 @@ def test_a_pretraining_that_nobody_needs_any_more_is_not_repeated(make_plan: Mak
 def test_slurm_jobs_depend_on_slurm_jobs_only(make_plan: Make) -> None:
     runs = make_plan(seeds=1, transfer_seeds=1)
     before = [State.RUNNING, State.NOT_RUN]
-    Ticket("local", "77").write(runs[0].folder)
+    Submission("local", "77").write(runs[0].folder)
     assert choice(runs, before, elsewhere=False) == []
-    Ticket("slurm", "77").write(runs[0].folder)
+    Submission("slurm", "77").write(runs[0].folder)
     assert choice(runs, before, elsewhere=False) == runs[1:]

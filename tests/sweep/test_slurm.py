@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from kltransfer.cores import cores
 from kltransfer.errors import ConfigError
 from kltransfer.run.status import State, read_status
-from kltransfer.sweep import driver, queue, slurm, status, ticket
+from kltransfer.sweep import driver, slurm, squeue, status
 from kltransfer.sweep.plan import PRETRAINING, Run
 from kltransfer.sweep.state import state, states
+from kltransfer.sweep.submission import read_submission
 from tests.sweep import standin
 from tests.sweep.conftest import wait_until
 from tests.sweep.slurm_cluster import Cluster
@@ -47,7 +50,7 @@ OPTIONS: dict[str, Any] = {
 
 
 def sweep(runs: list[Run], root: Path, **options: Any) -> int:
-    return driver.on_slurm(runs, root, slurm.Options(**(OPTIONS | options)), function="standin.execute")
+    return driver.on_slurm(runs, root, slurm.Options(**(OPTIONS | options)))
 
 
 def started(run: Run) -> bool:
@@ -58,10 +61,11 @@ def test_pretrainings_run_once_and_their_transfers_after_them(
     slurm: Cluster, make_plan: Callable[..., list[Run]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = make_plan(learner_steps=10)
-    assert sweep(runs, tmp_path) == 0
+    assert sweep(runs, tmp_path, cpus_per_task=2) == 0
     assert "6 runs: 6 finished" in capsys.readouterr().out
     for run in runs:
         assert len(standin.starts(run.folder)) == 1
+        assert (run.folder / "cores").read_text() == str(min(2, cores()))
         for folder in run.depends_on:
             assert standin.starts(run.folder)[0] > standin.ended(folder)
 
@@ -74,7 +78,7 @@ def test_transfers_of_a_failed_pretraining_are_not_run_and_the_others_are(
     unlucky.folder.mkdir(parents=True)
     (unlucky.folder / standin.UNLUCKY).touch()
     assert sweep(runs, tmp_path) == 1
-    ends = states(runs, queue.ask())
+    ends = states(runs, squeue.ask())
     for run in runs:
         expected = State.NOT_RUN if unlucky.folder in run.depends_on else State.FINISHED
         assert ends[run.folder] == (State.FAILED if run is unlucky else expected)
@@ -96,7 +100,7 @@ def test_a_job_that_is_stopped_or_killed_is_queued_again_and_goes_on(
     run = make_run(learner_steps=40)
     assert sweep([run], tmp_path, detach=True) == 0
     wait_until(lambda: started(run))
-    submitted = ticket.read(run.folder)
+    submitted = read_submission(run.folder)
     assert submitted is not None
     if blow == "warning":
         slurm.command("scancel", "--signal=USR2", submitted.job_id)
@@ -107,7 +111,7 @@ def test_a_job_that_is_stopped_or_killed_is_queued_again_and_goes_on(
     assert sweep([run], tmp_path) == 0  # the same command finds the job and waits for it
     assert len(standin.starts(run.folder)) == 2
     assert (run.folder / "steps").read_text() == "40"
-    assert ticket.read(run.folder) == submitted
+    assert read_submission(run.folder) == submitted
 
 
 def test_a_run_killed_too_often_is_lost_and_the_same_command_resumes_it(
@@ -117,7 +121,7 @@ def test_a_run_killed_too_often_is_lost_and_the_same_command_resumes_it(
     sweep([run], tmp_path, detach=True, restarts=0)
     wait_until(lambda: started(run))
     os.kill(read_status(run.folder).pid, signal.SIGKILL)
-    wait_until(lambda: state(run.folder, queue.ask()) == State.LOST)
+    wait_until(lambda: state(run.folder, squeue.ask()) == State.LOST)
     assert sweep([run], tmp_path) == 0
     assert (run.folder / "steps").read_text() == "20"
 
@@ -128,12 +132,12 @@ def test_cancelled_jobs_are_told_from_failed_ones_and_can_be_started_again(
     runs = [make_run(learner_steps=30, seed=seed) for seed in (0, 1)]
     sweep(runs, tmp_path, detach=True, array_parallelism=1)
     wait_until(lambda: started(runs[0]))
-    assert states(runs, queue.ask()) == {runs[0].folder: State.RUNNING, runs[1].folder: State.QUEUED}
-    submitted = ticket.read(runs[0].folder)
+    assert states(runs, squeue.ask()) == {runs[0].folder: State.RUNNING, runs[1].folder: State.QUEUED}
+    submitted = read_submission(runs[0].folder)
     assert submitted is not None
     slurm.command("scancel", submitted.job_id.split("_")[0])
-    wait_until(lambda: state(runs[0].folder, queue.ask()) == State.PREEMPTED)
-    assert state(runs[1].folder, queue.ask()) == State.NOT_RUN
+    wait_until(lambda: state(runs[0].folder, squeue.ask()) == State.PREEMPTED)
+    assert state(runs[1].folder, squeue.ask()) == State.NOT_RUN
     assert sweep(runs, tmp_path) == 0
     assert len(standin.starts(runs[0].folder)) == 2
 
@@ -145,7 +149,7 @@ def test_a_detached_sweep_is_shown_while_it_runs_and_not_submitted_twice(
     assert sweep(runs, tmp_path, detach=True) == 0
     assert "scancel" in capsys.readouterr().out
     wait_until(lambda: started(runs[0]))
-    before = [ticket.read(run.folder) for run in runs]
+    before = [read_submission(run.folder) for run in runs]
     assert status.main([str(tmp_path / "runs")]) == 0
     rows = capsys.readouterr().out.splitlines()
     assert rows[0].split() == [
@@ -163,9 +167,9 @@ def test_a_detached_sweep_is_shown_while_it_runs_and_not_submitted_twice(
     assert before[0] is not None
     assert rows[1].split()[-1] == before[0].job_id
     assert "0:00:0" in rows[1]  # left
-    assert rows[-1] == "3 runs: 1 running, 2 waiting"
+    assert re.fullmatch(r"3 runs: 1 running, 2 waiting; 0:00:\d\d left", rows[-1])
     sweep(runs, tmp_path, detach=True)
-    assert [ticket.read(run.folder) for run in runs] == before
+    assert [read_submission(run.folder) for run in runs] == before
     # A sweep that shares the pretraining waits for the same job.
     others = make_plan(seeds=1, learner_steps=40, label="other")
     assert others[0].folder == runs[0].folder

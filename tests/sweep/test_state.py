@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,11 +11,11 @@ import pytest
 
 from kltransfer.lock import is_locked
 from kltransfer.run.status import State
-from kltransfer.sweep import queue, status
+from kltransfer.sweep import squeue, status
 from kltransfer.sweep.plan import Entry
-from kltransfer.sweep.queue import Queued
+from kltransfer.sweep.squeue import Queued
 from kltransfer.sweep.state import state, states
-from kltransfer.sweep.ticket import Ticket, mark, read
+from kltransfer.sweep.submission import Submission, mark, read_submission
 
 # One worker: the tests of this folder time what many processes do.
 pytestmark = pytest.mark.xdist_group("sweep")
@@ -96,14 +97,14 @@ def test_the_queue_knows_better_than_the_folder(
     tmp_path: Path, slurm_state: str, reason: str, expected: State
 ) -> None:
     says(tmp_path, "failed")  # in an earlier life
-    Ticket("slurm", "12_3").write(tmp_path)
+    Submission("slurm", "12_3").write(tmp_path)
     assert state(tmp_path, {"12_3": Queued(slurm_state, reason)}) == expected
     says(tmp_path, "finished")
     assert state(tmp_path, {"12_3": Queued(slurm_state, reason)}) == State.FINISHED
 
 
 def test_a_job_that_failed_before_its_run_could_say_so_has_failed(tmp_path: Path) -> None:
-    Ticket("slurm", "12").write(tmp_path)
+    Submission("slurm", "12").write(tmp_path)
     assert state(tmp_path, {}) == State.NOT_RUN
     mark(tmp_path, failed=True)
     assert state(tmp_path, {}) == State.FAILED
@@ -115,8 +116,8 @@ def test_a_run_queued_here_waits_as_long_as_its_driver_lives(
     driver = tmp_path / "driver"
     first, second = tmp_path / "first", tmp_path / "second"
     for folder in (first, second):
-        Ticket("local", driver=str(driver)).write(folder)
-    runs = [Entry(first, "", 0, None, ()), Entry(second, "", 0, None, (first,))]
+        Submission("local", driver=str(driver)).write(folder)
+    runs = [Entry(first), Entry(second, depends_on=(first,))]
     holder = hold(driver)
     assert states(runs, None) == {first: State.QUEUED, second: State.WAITING}
     says(first, "finished")
@@ -126,16 +127,16 @@ def test_a_run_queued_here_waits_as_long_as_its_driver_lives(
     assert states(runs, None)[second] == State.NOT_RUN
 
 
-def test_a_ticket_is_read_as_it_was_written(tmp_path: Path) -> None:
-    assert read(tmp_path) is None
-    ticket = Ticket("slurm", "4_2", log="somewhere")
-    ticket.write(tmp_path)
-    assert read(tmp_path) == ticket
+def test_a_submission_is_read_as_it_was_written(tmp_path: Path) -> None:
+    assert read_submission(tmp_path) is None
+    submission = Submission("slurm", "4_2", log="somewhere")
+    submission.write(tmp_path)
+    assert read_submission(tmp_path) == submission
 
 
 def test_a_machine_without_slurm_has_no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    assert queue.ask() is None
+    assert squeue.ask() is None
 
 
 def test_the_status_shows_runs_with_and_without_a_plan(
@@ -151,7 +152,7 @@ def test_the_status_shows_runs_with_and_without_a_plan(
     assert header.split()[:2] == ["run", "state"]
     assert planned.split() == ["b", "not", "run"]
     assert running.split() == ["a", "running", "400", "/", "1,000", "2", "12.3", "0:05:00"]
-    assert totals == "2 runs: 1 running, 1 not run"
+    assert totals == "2 runs: 1 running, 1 not run; 0:05:00 left"
 
 
 def test_a_folder_without_runs_is_said_to_have_none(
@@ -159,3 +160,60 @@ def test_a_folder_without_runs_is_said_to_have_none(
 ) -> None:
     assert status.main([str(tmp_path)]) == 1
     assert "no runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["plan.json", "b/status.json", "b/.job.json"])
+@pytest.mark.parametrize("content", ["", '{"state": "run', "\0" * 100, '{"state": 7, "launcher": 7}'])
+def test_the_status_names_what_is_damaged_and_shows_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str
+) -> None:
+    says(tmp_path / "a", "failed")
+    says(tmp_path / "b", "finished")
+    (tmp_path / name).write_text(content)
+    assert status.main([str(tmp_path)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1].split()[:2] == ["a", "failed"]
+    assert printed[2].split()[0] == "b"
+    assert printed[-1] == f"{tmp_path / name} cannot be read and is left out: it is torn or was edited."
+
+
+def test_the_time_left_is_that_of_all_runs_one_after_the_other_where_one_runs_at_a_time(
+    tmp_path: Path,
+) -> None:
+    folders = [tmp_path / name for name in "abcd"]
+    says(folders[0], "running")  # 600 of 1000 steps are left, 2 a second
+    says(folders[1], "finished", learner_steps_per_second=6.0)
+    runs = [Entry(folder, budget=800) for folder in folders]
+    states = dict(zip(folders, [State.RUNNING, State.FINISHED, State.QUEUED, State.NOT_RUN], strict=True))
+    assert status.seconds_left(runs, states) == 600 / 2 + 800 / 4  # (2 + 6) / 2 steps a second
+    states[folders[2]] = State.FINISHED
+    assert status.seconds_left(runs, states) == 300
+
+
+def test_runs_at_the_same_time_take_as_long_as_the_slowest(tmp_path: Path) -> None:
+    for name, rate in (("a", 1.0), ("b", 100.0)):
+        says(tmp_path / name, "running", learner_steps_per_second=rate)
+    runs = [Entry(tmp_path / "a"), Entry(tmp_path / "b")]
+    states = {run.folder: State.RUNNING for run in runs}
+    assert status.seconds_left(runs, states) == 600
+    lines = status.progress(runs, states, tmp_path).splitlines()
+    assert lines == [
+        "  a: 40% of 1,000 learner steps, return ?, success ?, 1 steps/s, 0:10:00 left",
+        "  b: 40% of 1,000 learner steps, return ?, success ?, 100 steps/s, 0:00:06 left",
+        "2 runs: 2 running; 0:10:00 left",
+    ]
+
+
+def test_a_watched_status_is_shown_again_until_nothing_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], hold: Callable[[Path], subprocess.Popen[str]]
+) -> None:
+    says(tmp_path / "a", "running")
+    holder = hold(tmp_path / "a" / "lock")
+    timer = threading.Timer(0.5, holder.kill)
+    timer.start()
+    assert status.main([str(tmp_path), "--watch", "0.1"]) == 0
+    timer.join()
+    totals = [line for line in capsys.readouterr().out.splitlines() if line.startswith("1 runs")]
+    assert totals[0] == "1 runs: 1 running; 0:05:00 left"
+    assert totals[-1] == "1 runs: 1 lost"
+    assert totals.count(totals[0]) > 1

@@ -1,4 +1,4 @@
-"""SLURM's queue, asked with squeue alone: clusters without accounting have no sacct."""
+"""SLURM's queue, read with squeue alone: clusters without accounting have no sacct."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ENDED = {
 
 @dataclass(frozen=True)
 class Queued:
-    """One job, or one task of an array, as SLURM sees it."""
+    """One job, or one task of an array, as squeue shows it."""
 
     state: str
     reason: str
@@ -23,7 +23,7 @@ class Queued:
     @property
     def is_live(self) -> bool:
         """Return whether it may still run."""
-        return self.state not in _ENDED
+        return self.state not in _ENDED and not self.can_never_start
 
     @property
     def waits_for_dependency(self) -> bool:
@@ -42,7 +42,7 @@ Queue = dict[str, Queued]
 def ask() -> Queue | None:
     """Return the user's jobs by job id (`12`, or `12_3` in an array); None when SLURM does not answer.
 
-    Jobs that ended a while ago are not among them: SLURM forgets.
+    Jobs that ended a while ago are not among them.
     """
     if shutil.which("squeue") is None:
         return None

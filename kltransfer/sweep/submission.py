@@ -1,0 +1,41 @@
+"""Where a run was submitted last: a small file in its folder, for all sweeps that the run is part of."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from kltransfer.atomic import read_json, write_atomically
+
+FILE = ".job.json"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What .job.json says."""
+
+    launcher: str  # slurm | local
+    job_id: str = ""  # of SLURM; local: the process that minds the run, empty before the run has a place
+    log: str = ""  # the file with what the run prints
+    driver: str = ""  # local: a file that the sweep's driver holds locked while it lives
+    ended: bool = False  # local: the driver is done with this run
+    failed: bool = False  # the job ended with an exception, perhaps before the run could say so itself
+
+    def write(self, folder: Path) -> None:
+        """Write the file into a run's folder, in place of an older one. Raises OSError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / FILE, (json.dumps(asdict(self)) + "\n").encode())
+
+
+def read_submission(folder: Path, problems: list[str] | None = None) -> Submission | None:
+    """Return the submission of a run; None where there is none or a damaged one, see `read_json`."""
+    return read_json(folder / FILE, Submission, problems)
+
+
+def mark(folder: Path, ended: bool = False, failed: bool = False) -> None:
+    """Note in the submission of a run, if it has one, what has become of it."""
+    submission = read_submission(folder)
+    if submission is not None:
+        ended, failed = submission.ended or ended, submission.failed or failed
+        replace(submission, ended=ended, failed=failed).write(folder)
