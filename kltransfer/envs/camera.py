@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kltransfer.envs.batch import BatchEnvironment
+from kltransfer.errors import OpenGLError
 
 Frame = NDArray[np.uint8]  # [SIZE, 2 * SIZE, 3]
 
@@ -20,9 +21,9 @@ class Camera:
     """Draw the simulations of an environment; a context manager that frees the graphics context."""
 
     def __init__(self, environment: BatchEnvironment) -> None:
-        """Open a graphics context. Raises RuntimeError where MuJoCo was told not to draw."""
+        """Open a graphics context. Raises `OpenGLError` where MuJoCo was told not to draw."""
         if not hasattr(mujoco, "GLContext"):
-            raise RuntimeError(
+            raise OpenGLError(
                 "MuJoCo was told not to draw: set MUJOCO_GL=egl or osmesa before Python starts."
             )
         self.environment = environment

@@ -1,5 +1,7 @@
 """The command `kltransfer-eval`: how good the agent of a run is, in numbers, as a video, by its latents.
 
+It also writes the folder in which an agent is given away.
+
 Exit codes: 0 done; 1 with one sentence on standard error; 2 a command line that makes no sense.
 """
 
@@ -16,9 +18,10 @@ from typing import TYPE_CHECKING
 from kltransfer.atomic import write_atomically
 from kltransfer.errors import OutputError, UserError
 from kltransfer.evaluation.opengl import choose_opengl
-from kltransfer.evaluation.output import check_output, writing
+from kltransfer.evaluation.output import check_folder, check_output, writing
 
 if TYPE_CHECKING:
+    from kltransfer.evaluation.score import Score
     from kltransfer.evaluation.trained import Trained
 
 MOST_SIMULATIONS = 64  # side by side; more gain little and need more memory
@@ -41,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for path, suffixes in outputs:
             if path is not None:
                 check_output(path, suffixes, options.force)
+        if options.export is not None:
+            check_folder(options.export, options.force)
         # MuJoCo reads this when it is first imported, hence the imports within functions below.
         if options.video:
             os.environ["MUJOCO_GL"] = choose_opengl()
@@ -56,22 +61,24 @@ def _evaluate(options: argparse.Namespace) -> None:
     """Load the agent and do with it what the options ask for, numbers first."""
     import torch
 
-    from kltransfer.evaluation.trained import read_trained
+    from kltransfer.evaluation.trained import load
 
     torch.set_num_threads(1)  # more would make sums depend on the machine
-    trained = read_trained(options.run_dir)
+    trained = load(options.run_dir)
     if options.show_latents and not trained.agent.latent_size:
         flat = f"the agent of {options.run_dir} is flat ({trained.config.agent.name})"
         raise OutputError(f"{flat}: it has no latents to show.")
     if options.episodes:
-        _score(trained, options)
+        score = _score(trained, options)
+        if options.export:
+            _export(trained, score, options)
     if options.show_latents:
         _show_latents(trained, options)
     if options.video:
         _film(trained, options)
 
 
-def _score(trained: Trained, options: argparse.Namespace) -> None:
+def _score(trained: Trained, options: argparse.Namespace) -> Score:
     from kltransfer.evaluation.score import play
 
     # Equal numbers of episodes for all simulations, so that few are played in vain.
@@ -91,6 +98,16 @@ def _score(trained: Trained, options: argparse.Namespace) -> None:
         content = {"run": str(options.run_dir), "agent": trained.title, **told, **score.as_json()}
         with writing(options.json):
             write_atomically(options.json, json.dumps(content, indent=2, allow_nan=False).encode() + b"\n")
+    return score
+
+
+def _export(trained: Trained, score: Score, options: argparse.Namespace) -> None:
+    from kltransfer.evaluation.export import export
+
+    how = "the means of latents and actions" if options.deterministic else "sampled latents and actions"
+    with writing(options.export):
+        export(options.export, options.run_dir, trained, score, f"seed {options.seed}, {how}")
+    print(options.export)
 
 
 def _show_latents(trained: Trained, options: argparse.Namespace) -> None:
@@ -148,10 +165,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--show-latents", type=Path, metavar="FILE", help="plot z and its KL over an episode as .png"
     )
+    parser.add_argument(
+        "--export", type=Path, metavar="DIR", help="write the agent and a model card into a folder"
+    )
     parser.add_argument("--force", action="store_true", help="replace files that exist")
     options = parser.parse_args(arguments)
     if options.json and not options.episodes:
         parser.error("--json has nothing to write with --episodes 0")
+    if options.export and not options.episodes:
+        parser.error("--export needs episodes for the success in its model card")
     return options
 
 

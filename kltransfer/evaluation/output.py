@@ -19,6 +19,17 @@ def check_output(path: Path, suffixes: Sequence[str], force: bool) -> None:
         raise OutputError(f"{path} exists: choose another name, or --force to replace it.")
 
 
+def check_folder(path: Path, force: bool) -> None:
+    """Refuse a folder before any work is done for it; one that is not empty unless `force`.
+
+    Raises `OutputError`.
+    """
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path} cannot be written: it is no folder.")
+    if path.is_dir() and any(path.iterdir()) and not force:
+        raise OutputError(f"{path} is not empty: choose another folder, or --force to write into it.")
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn a failure of the file system within the block into an `OutputError`."""

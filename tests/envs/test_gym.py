@@ -20,6 +20,7 @@ from kltransfer.envs.bodies import BODIES
 from kltransfer.envs.gym import GymEnv, GymVectorEnv, environment_name, usual_arena
 from kltransfer.envs.spec import Arena
 from kltransfer.envs.tasks import load_task, task_names
+from kltransfer.errors import OpenGLError
 from kltransfer.evaluation.opengl import draws
 from tests.conftest import Compose
 
@@ -223,7 +224,7 @@ def test_words_that_are_not_known_are_refused(options: dict[str, Any], part: str
 def test_drawing_is_refused_in_a_sentence_where_mujoco_was_told_not_to_draw() -> None:
     single = gymnasium.make(BALL, render_mode="rgb_array")
     single.reset()
-    with pytest.raises(RuntimeError, match="set MUJOCO_GL=egl or osmesa before Python starts"):
+    with pytest.raises(OpenGLError, match="set MUJOCO_GL=egl or osmesa before Python starts"):
         single.render()
 
 

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from kltransfer.checkpoint import save
 from kltransfer.evaluation.command import main
 from kltransfer.evaluation.latents import Trace, latents_figure, trace_episode
-from kltransfer.evaluation.trained import read_trained
+from kltransfer.evaluation.trained import load
 from kltransfer.run.build import make_agent, make_environment
 from tests.conftest import Compose
 
@@ -84,7 +84,7 @@ def test_the_agent_that_plays_is_the_saved_one_whether_or_not_the_run_is_finishe
 ) -> None:
     save(run_dir / "checkpoint.pt", {**saved, "training": {"trainer": {}, "replay": {}, "log": {}}})
     for path in (run_dir, run_dir / "checkpoint.pt"):
-        weights = read_trained(path).agent.state_dict()
+        weights = load(path).agent.state_dict()
         assert weights.keys() == {name for name in saved["agent"] if not name.startswith("critic.")}
         assert all(torch.equal(weights[name], saved["agent"][name]) for name in weights)
 
@@ -185,7 +185,7 @@ def test_latents_are_drawn_without_scoring(run_dir: Path, tmp_path: Path) -> Non
 
 
 def test_a_trace_covers_one_episode_from_its_first_to_its_last_decision(run_dir: Path) -> None:
-    trained = read_trained(run_dir)
+    trained = load(run_dir)
     trace = trace_episode(trained.environment(1, 0), trained.agent, seed=0, deterministic=False)
     assert trace.latent.shape == (10, trained.agent.latent_size)  # half a second
     assert trace.kl_high.shape == trace.reward.shape == (10,)

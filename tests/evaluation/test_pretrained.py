@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kltransfer.evaluation.score import play
-from kltransfer.evaluation.trained import read_trained
+from kltransfer.evaluation.trained import load
 from kltransfer.run.transfer import read_pretrained
 
 AGENTS = sorted((Path(__file__).parents[2] / "pretrained").glob("*.pt"))
@@ -23,6 +23,6 @@ def test_a_shipped_agent_is_small_for_it_has_no_critic(file: Path) -> None:
 
 @pytest.mark.parametrize("file", AGENTS, ids=lambda file: file.stem)
 def test_a_shipped_agent_succeeds_in_most_episodes(file: Path) -> None:
-    trained = read_trained(file)
+    trained = load(file)
     score = play(trained.environment(32, seed=0), trained.agent, episodes=64, seed=0, deterministic=False)
     assert score.estimates["success_rate"].value >= 0.8

@@ -1,0 +1,29 @@
+"""What the documentation shows works as it stands there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.slow
+def test_the_code_of_the_page_on_agents_runs_from_top_to_bottom() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "agents.md").read_text(), re.S)
+    assert len(blocks) == 4
+    environment = {**os.environ, "MUJOCO_GL": "disable"}
+    subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks)], cwd=ROOT, env=environment, check=True, timeout=600
+    )
+
+
+def test_every_link_of_the_documentation_leads_to_a_file() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
+    assert len(links) > 5
+    broken = [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()]
+    assert not broken
