@@ -131,7 +131,7 @@ def measure(
         return max(rates, key=statistics.median)
 
     rates = [total / t for t in taken["update"]]
-    per_update = learner.batch_size * learner.unroll_length
+    per_update = learner.options.batch_size * learner.options.unroll_length
     return (
         per_update / statistics.median(taken["update"]),
         statistics.median(rates) / 1e9,

@@ -95,7 +95,7 @@ def measure(words: list[str], repeats: int, rounds: int) -> list[Turn]:
         # as many of both as in the run, so that the next run finds as many updates due
         actor = timed(partial(collect, job, config.regime.round_steps), rounds, time.perf_counter) * rounds
         learner = timed(job.learner.update, updates, time.perf_counter) * updates
-        per_update = job.learner.batch_size * job.learner.unroll_length
+        per_update = job.learner.options.batch_size * job.learner.options.unroll_length
         turns.append(Turn(run, actor, learner, updates * per_update, added * job.replay.simulations))
     return turns
 

@@ -4,11 +4,13 @@ from typing import Any
 
 import torch
 
-from kltransfer.agent.agent import Agent, PolicyOptions
+from kltransfer.agent.agent import Agent
+from kltransfer.agent.options import AgentOptions, CriticOptions, PolicyOptions, PriorOptions
 from kltransfer.envs.spec import ObservationLayout
 from kltransfer.training.actor import Actor
 from kltransfer.training.learner import Learner
 from kltransfer.training.losses import Noise
+from kltransfer.training.options import Algorithm, Regime
 from kltransfer.training.replay import Replay, Window
 from kltransfer.training.trainer import Trainer
 from tests.toy import MatchNumber
@@ -33,17 +35,21 @@ def make_agent(kind: str, layout: ObservationLayout = LAYOUT, action_size: int =
     return Agent(
         layout,
         action_size,
-        latent_size=0 if flat else 3,
-        prior="none" if flat else prior,
-        prior_coefficient=0.0 if flat or prior == "isotropic" else 0.9,
-        prior_hidden=[16],
-        residual=not sharing.endswith("blind"),
-        high_level=policy_options(FULL, hidden, min_std=0.1, max_std=1.5, initial_std=1.0),
-        low_level=policy_options(FULL if flat else BLIND, hidden),
+        AgentOptions(
+            name=prior if flat else "hierarchical",
+            latent_size=0 if flat else 3,
+            high_level=policy_options(FULL, hidden, min_std=0.1, max_std=1.5, initial_std=1.0),
+            low_level=policy_options(FULL if flat else BLIND, hidden),
+            default_policy_sees=BLIND,
+            critic=CriticOptions(hidden=hidden, count=2),
+        ),
+        PriorOptions(
+            name="none" if flat else prior,
+            coefficient=0.0 if flat or prior == "isotropic" else 0.9,
+            residual=not sharing.endswith("blind"),
+            hidden=[16],
+        ),
         separate_default_policy=prior == "distral" or sharing.startswith("separate"),
-        default_policy=policy_options(BLIND, hidden),
-        critic_hidden=hidden,
-        critics=2,
     )
 
 
@@ -76,9 +82,8 @@ def make_replay(agent: Agent, simulations: int, capacity: int = 512) -> Replay:
     )
 
 
-def make_learner(agent: Agent, replay: Replay, **changes: Any) -> Learner:
+def make_learner(agent: Agent, replay: Replay, seed: int = 1, **changes: Any) -> Learner:
     options: dict[str, Any] = {
-        "seed": 1,
         "batch_size": 32,
         "unroll_length": 4,
         "action_samples": 2,
@@ -88,13 +93,13 @@ def make_learner(agent: Agent, replay: Replay, **changes: Any) -> Learner:
         "kl_cost": 1e-3,
         "entropy_cost": 1e-3,
         "target_period": 20,
-        "bfloat16": False,
-        "compiled": False,
+        "precision": "float32",
+        "compile": False,
         "policy_learning_rate": 3e-3,
         "critic_learning_rate": 3e-3,
         "prior_learning_rate": 3e-3,
     }
-    return Learner(agent, replay, **{**options, **changes})
+    return Learner(agent, replay, Algorithm(**{**options, **changes}), seed=seed)
 
 
 def make_trainer(kind: str, *, seed: int = 0, learner_steps: int = 4096, **changes: Any) -> Trainer:
@@ -106,10 +111,8 @@ def make_trainer(kind: str, *, seed: int = 0, learner_steps: int = 4096, **chang
         Actor(environment, agent, seed=seed + 2),
         make_learner(agent, replay, seed=seed + 1, **changes),
         replay,
+        Regime(name="replay", round_steps=8, replay_ratio=8, min_replay_size=128),
         learner_steps=learner_steps,
-        round_steps=8,
-        replay_ratio=8,
-        min_replay_size=128,
         log_every=2048,
         checkpoint_every=2048,
     )

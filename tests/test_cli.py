@@ -134,7 +134,7 @@ def test_a_typo_in_a_yaml_is_refused_in_one_sentence(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("coefficient:", "coeficient:"))
     done = process("body=ball", cwd=tmp_path, conf=conf)
     assert done.returncode == 1
-    assert_one_sentence(done.stderr, "Key 'coeficient' not in 'HighLevelPrior' (did you mean coefficient?)")
+    assert_one_sentence(done.stderr, "Key 'coeficient' not in 'PriorOptions' (did you mean coefficient?)")
     assert "hl_prior/ar1" in done.stderr
 
 

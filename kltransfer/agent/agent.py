@@ -5,7 +5,7 @@ Legend: T time, B batch, O observation, Z latent, A action. A flat agent is a hi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -14,21 +14,9 @@ from torch import Tensor, nn
 from kltransfer.agent.gaussian import Gaussian, log_prob, sample, standard_normal
 from kltransfer.agent.networks import ClipInward, CriticNetwork, GaussianNetwork
 from kltransfer.agent.normaliser import Normaliser
+from kltransfer.agent.options import AgentOptions, CriticOptions, PolicyOptions, PriorOptions
 from kltransfer.agent.priors import HighLevelPrior, make_prior, memory
 from kltransfer.envs.spec import GROUPS, ObservationLayout
-
-
-@dataclass(frozen=True)
-class PolicyOptions:
-    """What a policy network sees and how it is built; see `GaussianHead`."""
-
-    sees: Sequence[str]
-    hidden: Sequence[int]
-    min_std: float
-    max_std: float
-    initial_std: float
-    initial_scale: float
-    bounded_mean: bool
 
 
 class View(nn.Module):
@@ -62,7 +50,7 @@ class HighLevel(nn.Module):
     def __init__(self, layout: ObservationLayout, size: int, options: PolicyOptions) -> None:
         super().__init__()
         self.view = View(layout, options.sees)
-        self.network = make_network(self.view.size, size, options)
+        self.network = GaussianNetwork(self.view.size, size, options)
 
     def forward(self, observation: Tensor) -> Gaussian:
         """Return the innovation of z_t, `[..., O]` to a Gaussian over `[..., Z]`."""
@@ -87,7 +75,7 @@ class LowLevel(nn.Module):
     ) -> None:
         super().__init__()
         self.view = View(layout, options.sees)
-        self.network = make_network(latent_size + self.view.size, action_size, options)
+        self.network = GaussianNetwork(latent_size + self.view.size, action_size, options)
 
     def forward(self, latent: Tensor, observation: Tensor) -> Gaussian:
         """Return a Gaussian over actions, `[..., Z]` and `[..., O]` to `[..., A]`."""
@@ -95,29 +83,15 @@ class LowLevel(nn.Module):
         return action
 
 
-def make_network(inputs: int, size: int, options: PolicyOptions) -> GaussianNetwork:
-    """Build a policy network."""
-    return GaussianNetwork(
-        inputs,
-        size,
-        hidden=options.hidden,
-        min_std=options.min_std,
-        max_std=options.max_std,
-        initial_std=options.initial_std,
-        initial_scale=options.initial_scale,
-        bounded_mean=options.bounded_mean,
-    )
-
-
 class Critic(nn.Module):
     """Q(a, z, x), one or two of them; sees everything."""
 
     def __init__(
-        self, layout: ObservationLayout, latent_size: int, action_size: int, hidden: Sequence[int], count: int
+        self, layout: ObservationLayout, latent_size: int, action_size: int, options: CriticOptions
     ) -> None:
         super().__init__()
         self.view = View(layout, GROUPS)
-        self.network = CriticNetwork(action_size + latent_size + layout.size, hidden=hidden, count=count)
+        self.network = CriticNetwork(action_size + latent_size + layout.size, options)
 
     def forward(self, action: Tensor, latent: Tensor, observation: Tensor) -> Tensor:
         """Return `[count, ...]` values; actions count as the simulator takes them, clipped to [-1, 1].
@@ -137,9 +111,9 @@ class Agent(nn.Module):
     Args:
         layout: sizes of the observation groups.
         action_size: A.
-        latent_size: Z, 0 for a flat agent.
-        residual: whether the high level moves z relative to the prior's memory, z_t = c z_{t-1} + sqrt(1 -
-            c^2) u_t, or sets z_t = u_t.
+        options: its networks; a latent of size 0 makes the agent flat.
+        prior: the high-level prior. `prior.residual` says whether the high level moves z relative to the
+            prior's memory, z_t = c z_{t-1} + sqrt(1 - c^2) u_t, or sets z_t = u_t.
         separate_default_policy: whether pi_0^L is a network of its own.
     """
 
@@ -147,33 +121,25 @@ class Agent(nn.Module):
         self,
         layout: ObservationLayout,
         action_size: int,
+        options: AgentOptions,
+        prior: PriorOptions,
         *,
-        latent_size: int,
-        prior: str,
-        prior_coefficient: float,
-        prior_hidden: Sequence[int],
-        residual: bool,
-        high_level: PolicyOptions,
-        low_level: PolicyOptions,
         separate_default_policy: bool,
-        default_policy: PolicyOptions,
-        critic_hidden: Sequence[int],
-        critics: int,
     ) -> None:
         super().__init__()
+        latent_size = options.latent_size
         self.layout, self.action_size, self.latent_size = layout, action_size, latent_size
         self.high_level: HighLevel | NoHighLevel = (
-            HighLevel(layout, latent_size, high_level) if latent_size else NoHighLevel()
+            HighLevel(layout, latent_size, options.high_level) if latent_size else NoHighLevel()
         )
-        self.high_level_prior: HighLevelPrior = make_prior(
-            prior, latent_size, prior_coefficient, prior_hidden
-        )
-        self.low_level = LowLevel(layout, latent_size, action_size, low_level)
+        self.high_level_prior: HighLevelPrior = make_prior(prior, latent_size)
+        self.low_level = LowLevel(layout, latent_size, action_size, options.low_level)
+        blind = replace(options.low_level, sees=options.default_policy_sees)
         self.default_policy: LowLevel | None = (
-            LowLevel(layout, latent_size, action_size, default_policy) if separate_default_policy else None
+            LowLevel(layout, latent_size, action_size, blind) if separate_default_policy else None
         )
-        self.critic = Critic(layout, latent_size, action_size, critic_hidden, critics)
-        self.memory_coefficient = prior_coefficient if residual and prior != "isotropic" else 0.0
+        self.critic = Critic(layout, latent_size, action_size, options.critic)
+        self.memory_coefficient = prior.coefficient if prior.residual and prior.name != "isotropic" else 0.0
 
     @torch.no_grad()
     def fit_normalisers(self, observation: Tensor) -> None:

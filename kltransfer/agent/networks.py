@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from kltransfer.agent.gaussian import Gaussian
+from kltransfer.agent.options import CriticOptions, NetworkOptions
 
 
 class Tanh(nn.Module):
@@ -70,26 +71,16 @@ class GaussianHead(nn.Module):
     their likelihoods, and Retrace would cut its traces for it.
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        size: int,
-        *,
-        min_std: float,
-        max_std: float,
-        initial_std: float,
-        initial_scale: float,
-        bounded_mean: bool,
-    ) -> None:
+    def __init__(self, input_size: int, size: int, options: NetworkOptions) -> None:
         super().__init__()
         self.linear = nn.Linear(input_size, 2 * size)
-        limit = math.sqrt(3 * initial_scale / max(1, size))
+        limit = math.sqrt(3 * options.initial_scale / max(1, size))
         nn.init.uniform_(self.linear.weight, -limit, limit)
         nn.init.zeros_(self.linear.bias)
-        fraction = (initial_std - min_std) / (max_std - min_std)
+        self.min_std, self.max_std = options.min_std, options.max_std
+        fraction = (options.initial_std - self.min_std) / (self.max_std - self.min_std)
         self.offset = math.log(fraction / (1 - fraction))
-        self.min_std, self.max_std = min_std, max_std
-        self.bounded_mean = bounded_mean
+        self.bounded_mean = options.bounded_mean
 
     def forward(self, features: Tensor) -> Gaussian:
         """Return a Gaussian, `[..., F]` to `[..., size]`."""
@@ -102,28 +93,9 @@ class GaussianHead(nn.Module):
 class GaussianNetwork(nn.Sequential):
     """Inputs `[..., I]` to a Gaussian over `[..., size]`; see `GaussianHead` for the options."""
 
-    def __init__(
-        self,
-        input_size: int,
-        size: int,
-        *,
-        hidden: Sequence[int],
-        min_std: float,
-        max_std: float,
-        initial_std: float,
-        initial_scale: float,
-        bounded_mean: bool,
-    ) -> None:
-        head = GaussianHead(
-            hidden[-1],
-            size,
-            min_std=min_std,
-            max_std=max_std,
-            initial_std=initial_std,
-            initial_scale=initial_scale,
-            bounded_mean=bounded_mean,
-        )
-        super().__init__(torso(input_size, hidden), head)
+    def __init__(self, input_size: int, size: int, options: NetworkOptions) -> None:
+        head = GaussianHead(options.hidden[-1], size, options)
+        super().__init__(torso(input_size, options.hidden), head)
 
 
 class EnsembleLayer(nn.Module):
@@ -156,8 +128,9 @@ class EnsembleNorm(nn.Module):
 class CriticNetwork(nn.Module):
     """`count` action-value functions of one input: `[..., I]` to `[count, ...]`."""
 
-    def __init__(self, input_size: int, *, hidden: Sequence[int], count: int) -> None:
+    def __init__(self, input_size: int, options: CriticOptions) -> None:
         super().__init__()
+        count, hidden = options.count, options.hidden
         sizes = [input_size, *hidden]
         self.count = count
         self.layers = nn.ModuleList(EnsembleLayer(count, i, o) for i, o in zip(sizes, hidden, strict=False))

@@ -4,13 +4,12 @@ All have the form `z_t = c z_{t-1} + sqrt(1 - c^2) u_t`: the prior is a distribu
 and c carries the memory. The first latent of an episode has no predecessor: there c is 0.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from kltransfer.agent.gaussian import Gaussian
 from kltransfer.agent.networks import GaussianNetwork
+from kltransfer.agent.options import NetworkOptions, PriorOptions
 
 
 def memory(coefficient: float, first: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,18 +39,20 @@ class AR1(nn.Module):
 class LearnedAR(nn.Module):
     """`z_t ~ N(mu(z_{t-1}), sigma(z_{t-1})^2)`, learned by distillation, started at AR(1)."""
 
-    def __init__(self, size: int, coefficient: float, hidden: Sequence[int]) -> None:
+    def __init__(self, size: int, coefficient: float, hidden: list[int]) -> None:
         super().__init__()
         self.coefficient = coefficient
         self.innovation = GaussianNetwork(
             size + 1,
             size,
-            hidden=hidden,
-            min_std=0.05,
-            max_std=2.0,
-            initial_std=1.0,
-            initial_scale=0.0,  # exactly AR(1) at the start
-            bounded_mean=False,
+            NetworkOptions(
+                hidden=hidden,
+                min_std=0.05,
+                max_std=2.0,
+                initial_std=1.0,
+                initial_scale=0.0,  # exactly AR(1) at the start
+                bounded_mean=False,
+            ),
         )
 
     def forward(self, previous: Tensor, first: Tensor) -> Gaussian:
@@ -65,8 +66,8 @@ class LearnedAR(nn.Module):
 HighLevelPrior = AR1 | LearnedAR
 
 
-def make_prior(name: str, size: int, coefficient: float, hidden: Sequence[int]) -> HighLevelPrior:
-    """Build the prior that the paper calls `isotropic`, `ar1` or `ar_learned`; `none` has no latents."""
-    if name == "ar_learned":
-        return LearnedAR(size, coefficient, hidden)
-    return AR1(coefficient if name == "ar1" else 0.0)
+def make_prior(options: PriorOptions, size: int) -> HighLevelPrior:
+    """Build the prior of a latent of `size` dimensions; that of a flat agent has none."""
+    if options.name == "ar_learned":
+        return LearnedAR(size, options.coefficient, options.hidden)
+    return AR1(options.coefficient if options.name == "ar1" else 0.0)

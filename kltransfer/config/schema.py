@@ -1,7 +1,7 @@
 """What a run can be told: typed schemas of the YAML in `conf/`.
 
-The meaning of every option is documented once, in its YAML. Below `run.py` no code sees these classes:
-constructors take explicit arguments.
+The meaning of every option is documented once, in its YAML. The dataclasses of agent, training and
+environment are the arguments of what is built from them.
 """
 
 from __future__ import annotations
@@ -11,119 +11,64 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from hydra.errors import OverrideParseException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kltransfer.envs.spec import Arena, Task
+from kltransfer.agent.options import AgentOptions, PriorOptions
+from kltransfer.envs.spec import BODIES, Arena, Task
 from kltransfer.errors import ConfigError
+from kltransfer.option import Between, NameOf, OneOf, Text
+from kltransfer.training.options import Algorithm, Regime
+
+MODULE_STATES = ("new", "initialised", "frozen")
+ModuleState = Annotated[str, OneOf(*MODULE_STATES)]
+_FOLDER = Text(r"(?!\.)[\w.=-]{0,64}", "use up to 64 letters, digits and _ . = -, for a folder is named so")
+_SEED = Between(0, 2**63 - 1)
+_WANDB_NAME = r"[\w.-]{1,128}"
 
 
 @dataclass
 class Body:
-    name: str = MISSING
-
-
-@dataclass
-class GaussianNetwork:
-    sees: list[str] = MISSING
-    hidden: list[int] = MISSING
-    min_std: float = MISSING
-    max_std: float = MISSING
-    initial_std: float = MISSING
-    initial_scale: float = MISSING
-    bounded_mean: bool = MISSING
-
-
-@dataclass
-class Critic:
-    hidden: list[int] = MISSING
-    count: int = MISSING
-
-
-@dataclass
-class Agent:
-    name: str = MISSING
-    latent_size: int = MISSING
-    high_level: GaussianNetwork = field(default_factory=GaussianNetwork)
-    low_level: GaussianNetwork = field(default_factory=GaussianNetwork)
-    default_policy_sees: list[str] = MISSING
-    critic: Critic = field(default_factory=Critic)
-
-
-@dataclass
-class HighLevelPrior:
-    name: str = MISSING
-    coefficient: float = MISSING
-    residual: bool = MISSING
-    hidden: list[int] = MISSING
+    name: Annotated[str, OneOf(*BODIES)] = MISSING
 
 
 @dataclass
 class LowLevelSharing:
-    name: str = MISSING
-    on_task_transfer: str = MISSING
+    name: Annotated[str, OneOf("shared", "separate", "none")] = MISSING
+    on_task_transfer: ModuleState = MISSING
 
 
 @dataclass
 class TransferMode:
-    name: str = MISSING
+    name: Annotated[str, OneOf("none", "task", "body")] = MISSING
     source: dict[str, Any] = field(default_factory=dict)
-    high_level: str = MISSING
-    high_level_prior: str = MISSING
-    low_level: str = MISSING
-    default_policy: str = MISSING
+    high_level: ModuleState = MISSING
+    high_level_prior: ModuleState = MISSING
+    low_level: ModuleState = MISSING
+    default_policy: ModuleState = MISSING
     kl_shaping: bool = MISSING
 
 
 @dataclass
-class Regime:
-    name: str = MISSING
-    simulations: int = MISSING
-    round_steps: int = MISSING
-    replay_ratio: float = MISSING
-    replay_size: int = MISSING
-    min_replay_size: int = MISSING
-    reward_share: float = MISSING
-
-
-@dataclass
-class Algorithm:
-    batch_size: int = MISSING
-    unroll_length: int = MISSING
-    discount: float = MISSING
-    returns: str = MISSING
-    trace_lambda: float = MISSING
-    action_samples: int = MISSING
-    kl_cost: float = MISSING
-    entropy_cost: float = MISSING
-    policy_learning_rate: float = MISSING
-    critic_learning_rate: float = MISSING
-    prior_learning_rate: float = MISSING
-    target_period: int = MISSING
-    precision: str = MISSING
-    compile: bool = MISSING
-
-
-@dataclass
 class Scale:
-    name: str = MISSING
+    name: Annotated[str, NameOf("scale")] = MISSING
 
 
 @dataclass
 class Wandb:
-    mode: str = "disabled"
-    project: str = "kltransfer"
-    entity: str | None = None
-    video: bool = False
+    mode: Annotated[str, OneOf("online", "offline", "disabled")] = MISSING
+    project: Annotated[str, Text(_WANDB_NAME, "use letters, digits and _ . -")] = MISSING
+    entity: Annotated[str | None, Text(_WANDB_NAME, "use letters, digits and _ . -", optional=True)] = MISSING
+    video: bool = MISSING
 
 
 @dataclass
 class Logger:
-    name: str = MISSING
+    name: Annotated[str, OneOf("csv", "wandb")] = MISSING
 
 
 @dataclass
@@ -133,8 +78,8 @@ class Config:
     body: Body = field(default_factory=Body)
     task: Task = field(default_factory=Task)
     arena: Arena = field(default_factory=Arena)
-    agent: Agent = field(default_factory=Agent)
-    hl_prior: HighLevelPrior = field(default_factory=HighLevelPrior)
+    agent: AgentOptions = field(default_factory=AgentOptions)
+    hl_prior: PriorOptions = field(default_factory=PriorOptions)
     ll_sharing: LowLevelSharing = field(default_factory=LowLevelSharing)
     transfer_mode: TransferMode = field(default_factory=TransferMode)
     regime: Regime = field(default_factory=Regime)
@@ -142,14 +87,14 @@ class Config:
     scale: Scale = field(default_factory=Scale)
     logger: Logger = field(default_factory=Logger)
     wandb: Wandb = field(default_factory=Wandb)
-    experiment: str = MISSING
-    label: str = MISSING
-    seed: int = MISSING
-    transfer_seed: int = MISSING
-    learner_steps: int = MISSING
-    log_every: int = MISSING
-    checkpoint_every: int = MISSING
-    device: str = MISSING
+    experiment: Annotated[str, _FOLDER] = MISSING
+    label: Annotated[str, _FOLDER] = MISSING
+    seed: Annotated[int, _SEED] = MISSING
+    transfer_seed: Annotated[int, _SEED] = MISSING
+    learner_steps: Annotated[int, Between(0, 10**12)] = MISSING
+    log_every: Annotated[int, Between(1, 10**12)] = MISSING
+    checkpoint_every: Annotated[int, Between(1, 10**12)] = MISSING
+    device: Annotated[str, Text(r"auto|cpu|cuda(:\d{1,2})?", "choose auto, cpu or cuda")] = MISSING
     # The words this run was asked for with, the program's name first; empty when code asked for it.
     command: list[str] = field(default_factory=list)
 
@@ -175,6 +120,16 @@ def schema() -> DictConfig:
     # Except here: what a transfer's source may differ in is any option, checked by `source_config`.
     OmegaConf.set_struct(frame.transfer_mode.source, False)
     return frame
+
+
+def typed(config: DictConfig) -> Config:
+    """Return a config as the dataclass that the schema is. Raises `ConfigError`."""
+    try:
+        options = OmegaConf.to_object(OmegaConf.merge(schema(), config))
+    except (OmegaConfBaseException, ValueError) as error:
+        raise ConfigError(one_line(error)) from error
+    assert isinstance(options, Config)
+    return options
 
 
 def resolved(composed: DictConfig, overrides: Sequence[str] | None = None) -> DictConfig:

@@ -2,75 +2,24 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterable
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from kltransfer.envs.spec import GROUPS, Arena, Task
+from kltransfer.agent.options import FLAT_AGENTS
+from kltransfer.config.schema import Config, choices, conf_dir
+from kltransfer.envs.spec import Arena, Task
 from kltransfer.errors import ConfigError
+from kltransfer.option import NameOf, Rule, rules
 
-FLAT_AGENTS = ("svg0", "distral")
-MODULE_STATES = ("new", "initialised", "frozen")
-
-WORDS = {
-    "agent.name": ("hierarchical", *FLAT_AGENTS),
-    "hl_prior.name": ("isotropic", "ar1", "ar_learned", "none"),
-    "ll_sharing.name": ("shared", "separate", "none"),
-    "ll_sharing.on_task_transfer": MODULE_STATES,
-    "transfer_mode.name": ("none", "task", "body"),
-    "transfer_mode.high_level": MODULE_STATES,
-    "transfer_mode.high_level_prior": MODULE_STATES,
-    "transfer_mode.low_level": MODULE_STATES,
-    "transfer_mode.default_policy": MODULE_STATES,
-    "algorithm.returns": ("retrace", "peng"),
-    "algorithm.precision": ("auto", "float32", "bfloat16"),
-}
-POSITIVE = (
-    "agent.high_level.min_std",
-    "agent.low_level.min_std",
-    "agent.high_level.initial_scale",
-    "agent.low_level.initial_scale",
-    "regime.replay_ratio",
-    "algorithm.policy_learning_rate",
-    "algorithm.critic_learning_rate",
-    "algorithm.prior_learning_rate",
-)
-AT_LEAST_ONE = (
-    "agent.critic.count",
-    "regime.simulations",
-    "regime.round_steps",
-    "regime.replay_size",
-    "regime.min_replay_size",
-    "algorithm.batch_size",
-    "algorithm.unroll_length",
-    "algorithm.action_samples",
-    "algorithm.target_period",
-    "log_every",
-    "checkpoint_every",
-)
-NOT_NEGATIVE = (
-    "seed",
-    "transfer_seed",
-    "learner_steps",
-    "agent.latent_size",
-    "algorithm.kl_cost",
-    "algorithm.entropy_cost",
-)
-LAYERS = (
-    "agent.high_level.hidden",
-    "agent.low_level.hidden",
-    "agent.critic.hidden",
-    "hl_prior.hidden",
-)
+RULES = tuple((key, rule) for key, _, rule in rules(Config) if rule is not None)
 
 
 def validate(config: DictConfig) -> None:
-    """Raise `ConfigError` at the first value, or pair of values, that makes no sense."""
-    _check_words(config)
-    _check_numbers(config)
+    """Raise `ConfigError` at the first value, or combination of values, that makes no sense."""
+    for key, rule in RULES:
+        _check(config, key, rule)
     _check_networks(config)
     _check_agent(config)
     _check_transfer(config)
@@ -78,51 +27,31 @@ def validate(config: DictConfig) -> None:
     _check_geometry(config)
 
 
-def _check_words(config: DictConfig) -> None:
-    for key, allowed in WORDS.items():
-        _require(_get(config, key) in allowed, config, key, f"choose one of {', '.join(allowed)}")
-    _require(
-        re.fullmatch(r"auto|cpu|cuda(:\d+)?", config.device), config, "device", "choose auto, cpu or cuda"
-    )
-    for key in ("label", "experiment"):
-        usable = re.fullmatch(r"[\w.=-]*", config[key]) and not config[key].startswith(".")
-        _require(usable, config, key, "use letters, digits and _ . = -, for a folder is named so")
-
-
-def _check_numbers(config: DictConfig) -> None:
-    for key in POSITIVE:
-        _require(0 < _get(config, key) < math.inf, config, key, "it must be above 0")
-    for key in AT_LEAST_ONE:
-        _require(_get(config, key) >= 1, config, key, "it must be 1 or more")
-    for key in NOT_NEGATIVE:
-        _require(0 <= _get(config, key) < math.inf, config, key, "it must be 0 or more")
-    for key in ("algorithm.discount", "algorithm.trace_lambda"):
-        _require(0 <= _get(config, key) <= 1, config, key, "it must lie between 0 and 1")
-    _require(
-        0 <= config.regime.reward_share < 1, config, "regime.reward_share", "it must be 0 or more and below 1"
-    )
-    _require(
-        0 <= config.hl_prior.coefficient < 1,
-        config,
-        "hl_prior.coefficient",
-        "it must be at least 0 and below 1, or the process has no stationary variance",
-    )
+def _check(config: DictConfig, key: str, rule: Rule) -> None:
+    """Check one option by the rule beside its field."""
+    value = OmegaConf.select(config, key)
+    advice = rule.advice(value)
+    if isinstance(rule, NameOf) and advice is None:
+        known = choices(conf_dir(), rule.group)
+        advice = None if value in known else f"choose one of {', '.join(known)}"
+    _require(advice is None, config, key, advice or "")
 
 
 def _check_networks(config: DictConfig) -> None:
-    for key in LAYERS:
-        _require(all(units >= 1 for units in _get(config, key)), config, key, "a layer needs 1 unit or more")
     for key in ("agent.high_level", "agent.low_level"):
-        network = _get(config, key)
-        if not network.min_std < network.initial_std < network.max_std < math.inf:
+        network = OmegaConf.select(config, key)
+        if not network.min_std < network.initial_std < network.max_std:
             raise ConfigError(
                 f"{key} starts with a standard deviation of {network.initial_std}, not between its bounds "
                 f"{network.min_std} and {network.max_std}: set {key}.initial_std= between them."
             )
     for key in ("agent.high_level.sees", "agent.low_level.sees", "agent.default_policy_sees"):
-        groups = _get(config, key)
-        known = groups and set(groups) <= set(GROUPS) and len(set(groups)) == len(groups)
-        _require(known, config, key, f"list some of {', '.join(GROUPS)}, each once")
+        empty = list(OmegaConf.select(config, key)) == ["boxes"] and not config.task.boxes
+        _require(not empty, config, key, "this task has no boxes, so nothing would be seen")
+    learned = config.hl_prior.name == "ar_learned"
+    _require(
+        config.hl_prior.hidden or not learned, config, "hl_prior.hidden", "a learned prior needs a layer"
+    )
 
 
 def _check_agent(config: DictConfig) -> None:
@@ -217,17 +146,13 @@ def _check_replay(config: DictConfig) -> None:
 def _check_geometry(config: DictConfig) -> None:
     for group, kind in (("task", Task), ("arena", Arena)):
         try:
-            kind(**OmegaConf.to_container(config[group]))  # type: ignore[arg-type]
+            kind(**config[group])
         except ValueError as error:
             raise ConfigError(f"{group}: {error}.") from error
 
 
-def _get(config: DictConfig, key: str) -> Any:
-    return OmegaConf.select(config, key)
-
-
 def _require(condition: object, config: DictConfig, key: str, advice: str) -> None:
     if not condition:
-        value = _get(config, key)
+        value: Any = OmegaConf.select(config, key)
         shown = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else value
         raise ConfigError(f"{key}={shown} makes no sense: {advice}.")

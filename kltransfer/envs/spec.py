@@ -4,16 +4,19 @@ Nothing here imports MuJoCo.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kltransfer.option import Between, NameOf, OneOf
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 State = dict[str, Any]
 
+BODIES = ("ball", "ant", "quadruped")
 GROUPS = ("proprioception", "boxes", "task")
 GOALS = ("walker_to_target", "box_to_target", "box_to_box", "walker_or_box", "walker_and_box")
 PHYSICS = ("fast", "exact")
@@ -23,11 +26,11 @@ PHYSICS = ("fast", "exact")
 class Task:
     """Say what is in the room and what is asked; documented option by option in conf/task."""
 
-    name: str = "go_to_target"
-    targets: int = 3
-    boxes: int = 0
-    goals: str = "walker_to_target"
-    box_mass_factor: float = 1.0
+    name: Annotated[str, NameOf("task")] = "go_to_target"
+    targets: Annotated[int, Between(0, 16)] = 3
+    boxes: Annotated[int, Between(0, 16)] = 0
+    goals: Annotated[str, OneOf(*GOALS)] = "walker_to_target"
+    box_mass_factor: Annotated[float, Between(0.01, 100.0)] = 1.0
 
     def __post_init__(self) -> None:
         """Refuse a task that cannot be drawn."""
@@ -71,15 +74,15 @@ class Arena:
     that `room_cells(task)` squared cells that each hold the body or one object at the start.
     """
 
-    cell_size: float = 2.0
-    wall_height: float = 2.0
-    target_size: float = 1.0
-    box_size: float = 1.0
-    box_mass: float = 1.5
-    time_limit: float = 20.0
-    control_timestep: float = 0.05
-    physics_timestep: float = 0.005
-    physics: str = "fast"
+    cell_size: Annotated[float, Between(0.1, 100.0)] = 2.0
+    wall_height: Annotated[float, Between(0.1, 100.0)] = 2.0
+    target_size: Annotated[float, Between(0.01, 100.0)] = 1.0
+    box_size: Annotated[float, Between(0.01, 100.0)] = 1.0
+    box_mass: Annotated[float, Between(0.001, 1000.0)] = 1.5
+    time_limit: Annotated[float, Between(0.1, 3600.0)] = 20.0
+    control_timestep: Annotated[float, Between(0.001, 1.0)] = 0.05
+    physics_timestep: Annotated[float, Between(1e-4, 0.1)] = 0.005
+    physics: Annotated[str, OneOf(*PHYSICS)] = "fast"
 
     def __post_init__(self) -> None:
         """Refuse measures that fit no room."""

@@ -3,15 +3,16 @@
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from omegaconf import DictConfig
 
-from kltransfer.agent.agent import Agent, PolicyOptions
+from kltransfer.agent.agent import Agent
+from kltransfer.config.schema import typed
 from kltransfer.envs.batch import BatchEnvironment
-from kltransfer.envs.spec import Arena, ObservationLayout, ResumableEnvironment, Task
+from kltransfer.envs.spec import ObservationLayout, ResumableEnvironment
 from kltransfer.errors import ConfigError
 from kltransfer.training.actor import Actor
 from kltransfer.training.learner import Learner
@@ -27,51 +28,31 @@ def seeds(config: DictConfig, count: int) -> list[int]:
 
 def make_environment(config: DictConfig, simulations: int, seed: int) -> BatchEnvironment:
     """Build the simulations of the run's body and task."""
-    return BatchEnvironment(config.body.name, Task(**config.task), Arena(**config.arena), simulations, seed)
+    options = typed(config)
+    return BatchEnvironment(options.body.name, options.task, options.arena, simulations, seed)
 
 
 def make_agent(config: DictConfig, layout: ObservationLayout, action_size: int, seed: int) -> Agent:
     """Build the untrained agent."""
-    options = config.agent
-    high = policy_options(options.high_level, options.high_level.sees)
-    low = policy_options(options.low_level, options.low_level.sees)
+    options = typed(config)
+    separate = options.agent.name == "distral" or options.ll_sharing.name == "separate"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Agent(
             layout,
             action_size,
-            latent_size=options.latent_size,
-            prior=config.hl_prior.name,
-            prior_coefficient=config.hl_prior.coefficient,
-            prior_hidden=list(config.hl_prior.hidden),
-            residual=config.hl_prior.residual,
-            high_level=high,
-            low_level=low,
-            separate_default_policy=options.name == "distral" or config.ll_sharing.name == "separate",
-            default_policy=policy_options(options.low_level, options.default_policy_sees),
-            critic_hidden=list(options.critic.hidden),
-            critics=options.critic.count,
+            options.agent,
+            options.hl_prior,
+            separate_default_policy=separate,
         )
-
-
-def policy_options(options: DictConfig, sees: Sequence[str]) -> PolicyOptions:
-    """Return the options of one policy network."""
-    return PolicyOptions(
-        sees=list(sees),
-        hidden=list(options.hidden),
-        min_std=options.min_std,
-        max_std=options.max_std,
-        initial_std=options.initial_std,
-        initial_scale=options.initial_scale,
-        bounded_mean=options.bounded_mean,
-    )
 
 
 def make_trainer(
     config: DictConfig, environment: ResumableEnvironment, agent: Agent, actor_seed: int, learner_seed: int
 ) -> Trainer:
     """Put actor, replay and learner around an agent."""
-    regime, algorithm = config.regime, config.algorithm
+    options = typed(config)
+    regime, algorithm = options.regime, options.algorithm
     simulations = environment.num_simulations
     device = next(agent.parameters()).device
     replay = Replay(
@@ -87,33 +68,22 @@ def make_trainer(
     learner = Learner(
         agent,
         replay,
+        replace(
+            algorithm,
+            kl_cost=algorithm.kl_cost if options.transfer_mode.kl_shaping else 0.0,
+            precision=choose_precision(algorithm.precision, device),
+            compile=algorithm.compile and has_compiler(),
+        ),
         seed=learner_seed,
-        batch_size=algorithm.batch_size,
-        unroll_length=algorithm.unroll_length,
-        action_samples=algorithm.action_samples,
-        discount=algorithm.discount,
-        returns=algorithm.returns,
-        trace_lambda=algorithm.trace_lambda,
-        kl_cost=algorithm.kl_cost if config.transfer_mode.kl_shaping else 0.0,
-        entropy_cost=algorithm.entropy_cost,
-        target_period=algorithm.target_period,
-        policy_learning_rate=algorithm.policy_learning_rate,
-        critic_learning_rate=algorithm.critic_learning_rate,
-        prior_learning_rate=algorithm.prior_learning_rate,
-        bfloat16=algorithm.precision == "bfloat16"
-        or (algorithm.precision == "auto" and has_bfloat16(device)),
-        compiled=algorithm.compile and has_compiler(),
     )
     return Trainer(
         Actor(environment, agent, seed=actor_seed),
         learner,
         replay,
-        learner_steps=config.learner_steps,
-        round_steps=regime.round_steps,
-        replay_ratio=regime.replay_ratio,
-        min_replay_size=regime.min_replay_size,
-        log_every=config.log_every,
-        checkpoint_every=config.checkpoint_every,
+        regime,
+        learner_steps=options.learner_steps,
+        log_every=options.log_every,
+        checkpoint_every=options.checkpoint_every,
     )
 
 
@@ -133,6 +103,13 @@ def has_compiler() -> bool:
     if shutil.which(name) is None:
         raise ConfigError(f"algorithm.compile=true needs the compiler {name}: install it or set CXX.")
     return True
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """Return the precision of hidden layers; `auto` takes bfloat16 where the device multiplies in it."""
+    if name != "auto":
+        return name
+    return "bfloat16" if has_bfloat16(device) else "float32"
 
 
 def has_bfloat16(device: torch.device) -> bool:

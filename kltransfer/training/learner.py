@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from kltransfer.agent.agent import Agent
 from kltransfer.agent.gaussian import standard_normal
 from kltransfer.training.losses import Losses, Noise, algorithm1
+from kltransfer.training.options import Algorithm
 from kltransfer.training.replay import Replay
 
 
@@ -23,60 +24,32 @@ class Learner:
     Args:
         agent: learns, in place.
         replay: where the windows come from.
+        options: B, K, M, P, the learning rates of Adam, and what `algorithm1` takes. In bfloat16 only hidden
+            layers multiply; parameters, heads and losses are float32 all the same. With `compile` torch
+            compiles the losses, at the first update.
         seed: of the windows and of the noise.
-        batch_size: B.
-        unroll_length: K.
-        action_samples: M.
-        discount, returns, trace_lambda, kl_cost, entropy_cost: see `algorithm1`.
-        target_period: P, updates between two copies into the target networks.
-        policy_learning_rate, critic_learning_rate, prior_learning_rate: of Adam.
-        bfloat16: whether hidden layers multiply in bfloat16; parameters, heads and losses are float32 all
-            the same.
-        compiled: whether torch compiles the losses, at the first update.
     """
 
-    def __init__(
-        self,
-        agent: Agent,
-        replay: Replay,
-        *,
-        seed: int,
-        batch_size: int,
-        unroll_length: int,
-        action_samples: int,
-        discount: float,
-        returns: str,
-        trace_lambda: float,
-        kl_cost: float,
-        entropy_cost: float,
-        target_period: int,
-        policy_learning_rate: float,
-        critic_learning_rate: float,
-        prior_learning_rate: float,
-        bfloat16: bool,
-        compiled: bool,
-    ) -> None:
+    def __init__(self, agent: Agent, replay: Replay, options: Algorithm, *, seed: int) -> None:
         self.agent, self.replay = agent, replay
         self.target = copy.deepcopy(agent).requires_grad_(False)
         self.device = next(agent.parameters()).device
         self.generator = torch.Generator().manual_seed(seed)
         self.noise_generator = torch.Generator(self.device).manual_seed(seed + 1)
-        self.batch_size, self.unroll_length, self.action_samples = batch_size, unroll_length, action_samples
-        self.target_period = target_period
-        self.bfloat16 = bfloat16
+        self.options = options
         losses = partial(
             algorithm1,
-            discount=discount,
-            returns=returns,
-            trace_lambda=trace_lambda,
-            kl_cost=kl_cost,
-            entropy_cost=entropy_cost,
+            discount=options.discount,
+            returns=options.returns,
+            trace_lambda=options.trace_lambda,
+            kl_cost=options.kl_cost,
+            entropy_cost=options.entropy_cost,
         )
-        self.losses = compile_losses(losses) if compiled else losses
+        self.losses = compile_losses(losses) if options.compile else losses
         groups = (
-            (policy_learning_rate, [agent.high_level, agent.low_level]),
-            (critic_learning_rate, [agent.critic]),
-            (prior_learning_rate, [agent.high_level_prior, agent.default_policy]),
+            (options.policy_learning_rate, [agent.high_level, agent.low_level]),
+            (options.critic_learning_rate, [agent.critic]),
+            (options.prior_learning_rate, [agent.high_level_prior, agent.default_policy]),
         )
         self.optimizer = torch.optim.Adam(
             [{"params": trainable(*modules), "lr": rate} for rate, modules in groups], fused=True
@@ -88,7 +61,7 @@ class Learner:
     @property
     def steps(self) -> int:
         """Return the learner steps so far: time steps processed, the x-axis of the paper's figures."""
-        return self.updates * self.batch_size * self.unroll_length
+        return self.updates * self.options.batch_size * self.options.unroll_length
 
     def fit_normalisers(self) -> None:
         """Fit what the agent's modules see to the experience in the replay; learning starts after it."""
@@ -97,12 +70,14 @@ class Learner:
 
     def update(self) -> None:
         """Do one update."""
-        length = self.unroll_length + 1
-        window = self.replay.sample(self.batch_size, length, self.generator, self.device)
-        shape = (length, self.batch_size)
+        options, length = self.options, self.options.unroll_length + 1
+        window = self.replay.sample(options.batch_size, length, self.generator, self.device)
+        shape = (length, options.batch_size)
         latent = standard_normal((*shape, self.agent.latent_size), self.noise_generator)
-        action = standard_normal((self.action_samples, *shape, self.agent.action_size), self.noise_generator)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+        action = standard_normal(
+            (options.action_samples, *shape, self.agent.action_size), self.noise_generator
+        )
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
             losses = self.losses(self.agent, self.target, window, Noise(latent, action))
         # Each loss reaches only the parameters of its own optimiser group, so one backward pass serves
         # all three.
@@ -110,7 +85,7 @@ class Learner:
         (losses.policy + losses.critic + losses.prior).backward()
         self.optimizer.step()
         self.updates += 1
-        if self.updates % self.target_period == 0:
+        if self.updates % options.target_period == 0:
             copy_state(self.agent, self.target)
         for name, value in losses.metrics.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value

@@ -13,6 +13,7 @@ from typing import Any
 
 from kltransfer.training.actor import Actor
 from kltransfer.training.learner import Learner
+from kltransfer.training.options import Regime
 from kltransfer.training.replay import Replay
 
 RECENT_EPISODES = 200
@@ -25,10 +26,8 @@ class Trainer:
 
     Args:
         actor, learner, replay: the parts, which share nothing but the replay and the parameters.
+        regime: how much is collected in a round and before learning starts, and how much is learned from it.
         learner_steps: the budget.
-        round_steps: control steps of each simulation per round.
-        replay_ratio: learner steps per control step.
-        min_replay_size: control steps collected before learning starts.
         log_every: learner steps between two rows of metrics.
         checkpoint_every: learner steps between two calls of `save`.
     """
@@ -38,17 +37,14 @@ class Trainer:
         actor: Actor,
         learner: Learner,
         replay: Replay,
+        regime: Regime,
         *,
         learner_steps: int,
-        round_steps: int,
-        replay_ratio: float,
-        min_replay_size: int,
         log_every: int,
         checkpoint_every: int,
     ) -> None:
         self.actor, self.learner, self.replay = actor, learner, replay
-        self.learner_steps, self.round_steps = learner_steps, round_steps
-        self.replay_ratio, self.min_replay_size = replay_ratio, min_replay_size
+        self.regime, self.learner_steps = regime, learner_steps
         self.log_every, self.checkpoint_every = log_every, checkpoint_every
         self.returns: deque[float] = deque(maxlen=RECENT_EPISODES)
         self.successes: deque[bool] = deque(maxlen=RECENT_EPISODES)
@@ -68,7 +64,7 @@ class Trainer:
                 if stop():
                     save()
                     return False
-                collected = pool.submit(self.actor.collect, self.round_steps)
+                collected = pool.submit(self.actor.collect, self.regime.round_steps)
                 due = self.updates_due()
                 if due and not self.learner.updates:
                     self.learner.fit_normalisers()
@@ -86,10 +82,11 @@ class Trainer:
 
     def updates_due(self) -> int:
         """Return how many updates keep the replay ratio, or use up the budget."""
-        if self.replay.size < self.min_replay_size:
+        regime, options = self.regime, self.learner.options
+        if self.replay.size < regime.min_replay_size:
             return 0
-        per_update = self.learner.batch_size * self.learner.unroll_length
-        allowed = int((self.env_steps - self.min_replay_size) * self.replay_ratio) // per_update
+        per_update = options.batch_size * options.unroll_length
+        allowed = int((self.env_steps - regime.min_replay_size) * regime.replay_ratio) // per_update
         needed = -(-self.learner_steps // per_update)
         return max(0, min(max(1, allowed), needed) - self.learner.updates)
 

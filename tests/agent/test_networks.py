@@ -1,20 +1,25 @@
+from dataclasses import replace
+
 import torch
 
 from kltransfer.agent.networks import ClipInward, CriticNetwork, GaussianNetwork, Tanh
+from kltransfer.agent.options import CriticOptions, NetworkOptions
 
-OPTIONS = {"hidden": [16, 16], "min_std": 0.2, "max_std": 1.0, "initial_scale": 1e-4, "bounded_mean": False}
+OPTIONS = NetworkOptions(
+    hidden=[16, 16], min_std=0.2, max_std=1.0, initial_std=0.7, initial_scale=1e-4, bounded_mean=False
+)
 
 
 def test_a_gaussian_network_starts_at_zero_mean_and_the_initial_std() -> None:
     torch.manual_seed(0)
-    p = GaussianNetwork(4, 2, initial_std=0.7, **OPTIONS)(torch.randn(6, 3, 4))
+    p = GaussianNetwork(4, 2, OPTIONS)(torch.randn(6, 3, 4))
     assert p.mean.shape == p.std.shape == (6, 3, 2)
     torch.testing.assert_close(p.mean, torch.zeros(6, 3, 2), atol=0.2, rtol=0)
     torch.testing.assert_close(p.std, torch.full((6, 3, 2), 0.7), atol=0.05, rtol=0)
 
 
 def test_no_input_moves_a_std_out_of_its_bounds() -> None:
-    network = GaussianNetwork(4, 2, initial_std=0.7, **OPTIONS)
+    network = GaussianNetwork(4, 2, OPTIONS)
     torch.nn.init.normal_(network[-1].linear.weight, std=100)
     p = network(100 * torch.randn(500, 4))
     torch.testing.assert_close(p.std.aminmax(), (torch.tensor(0.2), torch.tensor(1.0)), atol=0.01, rtol=0)
@@ -31,7 +36,7 @@ def test_gradients_lead_actions_back_in_and_never_further_out() -> None:
 
 
 def test_a_bounded_mean_reaches_the_bounds_of_actions_and_comes_back() -> None:
-    network = GaussianNetwork(4, 2, initial_std=0.7, **{**OPTIONS, "bounded_mean": True})
+    network = GaussianNetwork(4, 2, replace(OPTIONS, bounded_mean=True))
     bias = network[-1].linear.bias
     torch.nn.init.constant_(bias, 3.0)
     x = torch.randn(500, 4)
@@ -51,7 +56,7 @@ def test_the_fast_tanh_is_tanh_and_so_is_its_gradient() -> None:
 
 def test_an_ensemble_of_critics_equals_its_members() -> None:
     torch.manual_seed(0)
-    both = CriticNetwork(5, hidden=[8, 8], count=2)
+    both = CriticNetwork(5, CriticOptions(hidden=[8, 8], count=2))
     for norm in both.norms:
         torch.nn.init.normal_(norm.gain)
         torch.nn.init.normal_(norm.bias)

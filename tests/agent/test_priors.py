@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from kltransfer.agent.gaussian import kl, sample
+from kltransfer.agent.options import PriorOptions
 from kltransfer.agent.priors import AR1, LearnedAR, make_prior
 
 NOT_FIRST = torch.zeros(1)
@@ -10,7 +11,7 @@ NOT_FIRST = torch.zeros(1)
 @pytest.mark.parametrize("name", ["isotropic", "ar1", "ar_learned"])
 def test_the_marginal_of_a_long_chain_is_standard_normal(name: str) -> None:
     torch.manual_seed(0)
-    prior = make_prior(name, 2, 0.9, [8])
+    prior = make_prior(PriorOptions(name, 0.9, True, [8]), 2)
     with torch.no_grad():
         z = torch.randn(20_000, 2)
         for _ in range(50):
@@ -27,7 +28,7 @@ def test_ar1_has_mean_c_z_and_variance_one_minus_c_squared() -> None:
 
 @pytest.mark.parametrize("name", ["isotropic", "ar1", "ar_learned"])
 def test_the_first_step_of_an_episode_does_not_see_a_predecessor(name: str) -> None:
-    prior = make_prior(name, 2, 0.9, [8])
+    prior = make_prior(PriorOptions(name, 0.9, True, [8]), 2)
     first = torch.ones(1)
     p, q = prior(torch.tensor([[5.0, -3.0]]), first), prior(torch.zeros(1, 2), first)
     torch.testing.assert_close(p, q)
@@ -36,7 +37,7 @@ def test_the_first_step_of_an_episode_does_not_see_a_predecessor(name: str) -> N
 
 
 def test_isotropic_forgets() -> None:
-    p = make_prior("isotropic", 2, 0.9, [])(torch.tensor([[5.0, -3.0]]), NOT_FIRST)
+    p = make_prior(PriorOptions("isotropic", 0.9, True, []), 2)(torch.tensor([[5.0, -3.0]]), NOT_FIRST)
     torch.testing.assert_close(p.mean, torch.zeros(1, 2))
     torch.testing.assert_close(p.std, torch.ones(1, 2))
 

@@ -57,7 +57,7 @@ def test_learner_steps_are_the_time_steps_processed() -> None:
     assert learner.steps == 2 * 8 * 4
 
 
-@pytest.mark.parametrize("changes", [{}, {"returns": "peng"}, {"bfloat16": True}])
+@pytest.mark.parametrize("changes", [{}, {"returns": "peng"}, {"precision": "bfloat16"}])
 def test_equal_seeds_give_equal_parameters_and_others_do_not(changes: dict[str, bool]) -> None:
     def trained(seed: int) -> Parameters:
         learner = learner_with_data(seed=seed, **changes)
@@ -72,7 +72,7 @@ def test_equal_seeds_give_equal_parameters_and_others_do_not(changes: dict[str, 
 
 def test_bfloat16_products_leave_parameters_and_losses_in_float32_and_near() -> None:
     def first_losses(bfloat16: bool) -> dict[str, float]:
-        learner = learner_with_data(bfloat16=bfloat16)
+        learner = learner_with_data(precision="bfloat16" if bfloat16 else "float32")
         learner.update()
         assert all(p.dtype == torch.float32 for p in learner.agent.parameters())
         return learner.pop_metrics()
@@ -85,7 +85,7 @@ def test_bfloat16_products_leave_parameters_and_losses_in_float32_and_near() -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ar_learned-separate", "svg0"])
 def test_compiled_losses_are_the_same_losses(kind: str) -> None:
-    eager, compiled = (learner_with_data(kind, compiled=option) for option in (False, True))
+    eager, compiled = (learner_with_data(kind, compile=option) for option in (False, True))
     for _ in range(3):
         eager.update()
         compiled.update()
@@ -97,7 +97,7 @@ def test_compiled_losses_are_the_same_losses(kind: str) -> None:
 
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_restored_learner_goes_on_bit_for_bit(compiled: bool) -> None:
-    learner, other = (learner_with_data("ar_learned", seed=seed, compiled=compiled) for seed in (1, 9))
+    learner, other = (learner_with_data("ar_learned", seed=seed, compile=compiled) for seed in (1, 9))
     for _ in range(3):
         learner.update()
     other.agent.load_state_dict(learner.agent.state_dict())

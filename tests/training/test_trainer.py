@@ -72,9 +72,9 @@ def test_the_budget_and_the_replay_ratio_are_kept() -> None:
     run(trainer)
     per_update = 32 * 4
     assert 10_000 <= trainer.learner.steps < 10_000 + per_update
-    learned_from = trainer.env_steps - trainer.min_replay_size
-    per_round = trainer.round_steps * trainer.replay.simulations * trainer.replay_ratio
-    assert abs(trainer.learner.steps - learned_from * trainer.replay_ratio) <= 2 * per_round
+    learned_from = trainer.env_steps - trainer.regime.min_replay_size
+    per_round = trainer.regime.round_steps * trainer.replay.simulations * trainer.regime.replay_ratio
+    assert abs(trainer.learner.steps - learned_from * trainer.regime.replay_ratio) <= 2 * per_round
 
 
 def test_a_stop_saves_and_returns_false_and_the_end_returns_true() -> None:
