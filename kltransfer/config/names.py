@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ PRETRAINED = "pretrained"  # the folder of the sources of transfers
 AGENTS = {"svg0": "SVG-0", "distral": "DISTRAL", "hierarchical": "Hierarchical"}
 PRIORS = {"isotropic": "Isotropic", "ar1": "AR-1", "ar_learned": "AR-Learned"}
 SCRATCH = "Hierarchical (scratch)"
+PANEL_GROUPS = ("body", "task", "regime", "scale")  # what the runs of a panel share, see `panel_key`
 
 
 def run_path(config: DictConfig) -> Path:
@@ -76,6 +77,30 @@ def method_folder(folder: Path) -> Path:
 def is_pretrained(folder: Path) -> bool:
     """Return whether a run is the source of transfers: its folder is that of `pretrained_path`."""
     return method_folder(folder).parent.parent.name == PRETRAINED
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """Return as much of a run's config as the name of its folder tells, see `run_path`."""
+    method = method_folder(folder)
+    body, _, task = method.parent.name.partition("-")
+    words, _, label = method.name.partition("+")
+    known = words.split("-")
+
+    def first(choices: Iterable[str], otherwise: str = "none") -> str:
+        return next((word for word in known if word in choices), otherwise)
+
+    seeds = (part.split("=", 1) for part in folder.resolve().relative_to(method).parts)
+    return {
+        "experiment": method.parent.parent.name,
+        "body": {"name": body},
+        "task": {"name": task},
+        "agent": {"name": first(AGENTS, method.name)},
+        "hl_prior": {"name": first(PRIORS)},
+        "ll_sharing": {"name": first(("shared", "separate"))},
+        "transfer_mode": {"name": first(("task", "body")), "kl_shaping": "no_kl" not in known},
+        "label": label,
+        **{key: int(number) for key, number in seeds if number.isdigit()},
+    }
 
 
 # What a figure calls a run. These functions take a config as a plain mapping, of any version: an option that

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,21 +12,7 @@ from tqdm import tqdm
 from kltransfer.agent.agent import Agent
 from kltransfer.envs.spec import Environment, Episodes, Mask
 from kltransfer.evaluation.rollout import rollout
-
-LEVEL = 0.95
-
-
-class Interval(NamedTuple):
-    """An estimate and its interval; the bounds are NaN where the episodes do not give one."""
-
-    value: float
-    low: float
-    high: float
-
-    def __format__(self, spec: str) -> str:
-        if math.isnan(self.low):
-            return f"{self.value:{spec}}"
-        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+from kltransfer.interval import LEVEL, Interval
 
 
 @dataclass(frozen=True)
@@ -37,7 +23,7 @@ class Score:
     bad_simulations: int
 
     @property
-    def estimates(self) -> dict[str, Interval]:
+    def estimates(self) -> dict[str, Interval[float]]:
         """Return the mean return, the success rate and the mean length in control steps."""
         return {
             "return": mean_interval(self.episodes.returns),
@@ -92,7 +78,7 @@ def play(environment: Environment, agent: Agent, *, episodes: int, seed: int, de
     return Score(scored, environment.bad_simulations)
 
 
-def mean_interval(values: NDArray[np.number]) -> Interval:
+def mean_interval(values: NDArray[np.number]) -> Interval[float]:
     """Return the mean and Student's interval around it."""
     n, mean = len(values), float(np.mean(values, dtype=np.float64))
     if n < 2:
@@ -102,7 +88,7 @@ def mean_interval(values: NDArray[np.number]) -> Interval:
     return Interval(mean, mean - margin, mean + margin)
 
 
-def rate_interval(happened: Mask) -> Interval:
+def rate_interval(happened: Mask) -> Interval[float]:
     """Return the rate of an event and Wilson's interval around it, which stays sensible at 0 and at 1."""
     test = stats.binomtest(int(happened.sum()), len(happened))
     bounds = test.proportion_ci(LEVEL, method="wilson")

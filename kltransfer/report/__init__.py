@@ -1,8 +1,8 @@
 """Compare runs as the paper does: learning curves, tables and one page that says what it is made of.
 
-Read in this order: place, method and run (what a folder holds, in the paper's words), group and panel (what
-belongs together), comparison (all of it), estimate, curve and summary (the statistics), figure, page and tidy
-(the files), command (the console script). `wandb_page` writes the same comparison as a W&B Report.
+Read in this order: runs (what folders and plans tell), style and panel (what belongs together), estimate,
+curve and summary (the statistics), claim (whether the experiment's claim holds), tables and figure (what
+people see), page (one HTML file), command (the console script). `wandb_page` writes the same as a W&B Report.
 """
 
 from collections.abc import Sequence

@@ -10,13 +10,21 @@ from itertools import groupby
 from pathlib import Path
 
 from kltransfer.errors import ReportError
-from kltransfer.report import markdown, tidy
-from kltransfer.report.comparison import Comparison, compare, contents
+from kltransfer.report.claim import judge_claim
 from kltransfer.report.curve import panel_curves
-from kltransfer.report.figure import Curves, Kind, panel_figure, paper_figure, save, to_svg
-from kltransfer.report.page import Picture, Section, render
-from kltransfer.report.panel import Panel
-from kltransfer.report.summary import Threshold, summarise
+from kltransfer.report.figure import Curves, Kind, draw, save, to_svg
+from kltransfer.report.page import Picture, Section, films_of, render
+from kltransfer.report.panel import Comparison, Panel, compare, contents
+from kltransfer.report.summary import MEASURES, Threshold, summarise
+from kltransfer.report.tables import (
+    band_records,
+    curve_records,
+    improvement_table,
+    methods_table,
+    runs_table,
+    seeds_table,
+    write_csv,
+)
 
 CAPTIONS: dict[Kind, str] = {
     "mean": "Mean and standard deviation over runs, as in the paper.",
@@ -31,7 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         comparison = compare(options.folders)
         page, sections = write_report(comparison, out, Threshold(options.threshold))
-        print(f"{contents(comparison.runs)}.\n{page}")
+        print(f"{contents(comparison.runs)}.")
+        for section in sections:
+            if section.claim:
+                print(f"{section.panel.title}: {section.claim.sentence}")
+        print(page)
         if options.wandb:
             from kltransfer.report.wandb_page import publish
 
@@ -48,32 +60,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def write_report(comparison: Comparison, out: Path, threshold: Threshold) -> tuple[Path, list[Section]]:
     """Write page, figures, tables and CSV files to a folder; return the page's path and what stands on it."""
     out.mkdir(parents=True, exist_ok=True)
+    base = comparison.folders[0].resolve()
     panels = [(panel, panel_curves(panel)) for panel in comparison.panels]
-    sections = [_section(panel, curves, out, threshold) for panel, curves in panels]
+    sections = [_section(panel, curves, out, base, threshold) for panel, curves in panels]
     figures = _paper_figures(panels, out, threshold)
     page = out / "index.html"
     made = time.strftime("%Y-%m-%d %H:%M %Z")
     page.write_text(render(comparison, figures, sections, threshold, made), encoding="utf-8")
-    (out / "tables.md").write_text(markdown.render(sections, threshold), encoding="utf-8")
-    base = comparison.folders[0].resolve()
-    tidy.write_csv(out / "curves.csv", tidy.curve_rows(comparison.panels, base))
-    tidy.write_csv(out / "runs.csv", tidy.run_rows(comparison.panels, base))
-    tidy.write_csv(out / "bands.csv", (row for drawn in panels for row in tidy.band_rows(*drawn)))
-    tables = [(section.panel, section.summary) for section in sections]
-    tidy.write_csv(out / "summary.csv", (row for table in tables for row in tidy.summary_rows(*table)))
-    tidy.write_csv(
-        out / "improvement.csv", (row for table in tables for row in tidy.improvement_rows(*table))
-    )
+    (out / "tables.md").write_text("\n".join(map(_quotable, sections)), encoding="utf-8")
+    files = {
+        "summary": (record for section in sections for record in section.tables[0].records()),
+        "improvement": (r for section in sections for table in section.tables[1:] for r in table.records()),
+        "runs": (record for section in sections for record in section.runs.records()),
+        "bands": (record for drawn in panels for record in band_records(*drawn)),
+        "curves": (record for panel, _ in panels for record in curve_records(panel, base)),
+    }
+    for name, records in files.items():
+        write_csv(out / f"{name}.csv", records)
     return page, sections
 
 
-def _section(panel: Panel, curves: Curves, out: Path, threshold: Threshold) -> Section:
+def _section(panel: Panel, curves: Curves, out: Path, base: Path, threshold: Threshold) -> Section:
     pictures = []
     for kind, caption in CAPTIONS.items():
-        figure = panel_figure(panel, curves, kind, threshold)
+        figure = draw([(panel, curves)], kind, threshold)
         save(figure, out / (panel.slug if kind == "mean" else f"{panel.slug}_{kind}"))
-        pictures.append(Picture(to_svg(figure), caption))
-    return Section(panel, summarise(panel, threshold), tuple(pictures))
+        pictures.append(Picture(to_svg(figure), ".svg", caption))
+    summary = summarise(panel, threshold)
+    return Section(
+        panel=panel,
+        claim=judge_claim(panel, summary),
+        pictures=tuple(pictures),
+        films=films_of(panel.groups),
+        tables=(
+            methods_table(panel, summary, threshold),
+            *(improvement_table(panel, summary, measure) for measure in MEASURES),
+            seeds_table(panel),
+        ),
+        runs=runs_table(panel, base),
+    )
 
 
 def _paper_figures(
@@ -84,11 +109,22 @@ def _paper_figures(
     for name, members in groupby(panels, key=lambda drawn: drawn[0].figure):
         row = list(members)
         if name and len(row) > 1:
-            figure = paper_figure(row, "mean", threshold)
+            figure = draw(row, "mean", threshold)
             save(figure, out / name)
             caption = f"The panels of the paper's Figure {name.removeprefix('fig')}. {CAPTIONS['mean']}"
-            figures[name] = Picture(to_svg(figure), caption)
+            figures[name] = Picture(to_svg(figure), ".svg", caption)
     return figures
+
+
+def _quotable(section: Section) -> str:
+    """Return the part of a text about one panel: the claim, how it was made, and the tables."""
+    panel = section.panel
+    parts = [f"## {panel.title}: {panel.subtitle}"]
+    parts += [f"**Claim {section.claim.verdict}.** {section.claim.sentence}"] if section.claim else []
+    parts += [f"{contents(panel.runs)}; {section.made_with}."]
+    for table in section.tables:
+        parts += [f"{table.title}:", table.markdown().rstrip()] if table.rows else []
+    return "\n\n".join(parts) + "\n"
 
 
 def _parser() -> argparse.ArgumentParser:

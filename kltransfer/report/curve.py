@@ -1,40 +1,32 @@
-"""Learning curves of a group on a common grid of learner steps, never beyond what a run has logged."""
+"""Learning curves of a method on a common grid of learner steps, never beyond what a run has logged."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kltransfer.report.estimate import (
-    Array,
-    Interval,
-    bootstrap,
-    by_seed,
-    interquartile_mean,
-    mean_and_std,
-)
-from kltransfer.report.group import Group
-from kltransfer.report.panel import Panel
-from kltransfer.report.run import Run
+from kltransfer.interval import Interval
+from kltransfer.report.estimate import Array, bootstrap, by_seed, interquartile_mean, mean_and_std
+from kltransfer.report.panel import Group, Panel
+from kltransfer.report.runs import Run
 
 POINTS = 200
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A group's returns over learner steps, [T] each; NaN where no run reaches.
+    """A method's returns over learner steps, [T] each; NaN where no run reaches.
 
-    `runs` and `seeds` count what each point rests on.
+    `runs` and `seeds` count what each point rests on; `middle` is the interquartile mean.
     """
 
     steps: Array
     mean: Array
     std: Array
-    middle: Interval
+    middle: Interval[Array]
     runs: NDArray[np.int64]
     seeds: NDArray[np.int64]
 
@@ -64,7 +56,7 @@ def interpolate(run: Run, grid: Array, column: str = "episode_return") -> Array:
 
 
 def curve_of(group: Group, grid: Array) -> Curve:
-    """Average a group's runs on the grid."""
+    """Average a method's runs on the grid."""
     runs = group.with_rows
     values = np.stack([interpolate(run, grid) for run in runs])  # [N, T]
     sample = by_seed(values, [run.seed for run in runs])
@@ -73,13 +65,7 @@ def curve_of(group: Group, grid: Array) -> Curve:
     return Curve(grid, mean, std, _middle(sample), count, seeds)
 
 
-def stretches(counts: NDArray[np.int64]) -> list[tuple[int, int, int]]:
-    """Split a curve where its number of runs changes: (first point, last point + 1, number) each."""
-    edges = [0, *(np.flatnonzero(np.diff(counts)) + 1).tolist(), len(counts)]
-    return [(a, b, int(counts[a])) for a, b in pairwise(edges)]
-
-
-def _middle(sample: Array) -> Interval:
+def _middle(sample: Array) -> Interval[Array]:
     """Return the interquartile mean and its interval at each point, over the seeds present there."""
     points, present = len(sample), np.isfinite(sample).any(axis=-1)  # [T, S]
     value, low, high = (np.full(points, np.nan) for _ in range(3))

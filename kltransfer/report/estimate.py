@@ -7,25 +7,20 @@ pretraining, so seeds are resampled, each with all of its runs, and intervals do
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from kltransfer.interval import LEVEL, Interval
+
 Array = NDArray[np.float64]
 
-LEVEL = 0.95
 RESAMPLES = 2000
-
-
-class Interval(NamedTuple):
-    """An estimate and its percentile bootstrap interval, [T] each; NaN bounds with fewer than two seeds."""
-
-    value: Array
-    low: Array
-    high: Array
+UNREACHED = 1e30  # stands for infinitely many steps: percentiles can average it
 
 
 def by_seed(values: Array, seeds: Sequence[Hashable]) -> Array:
@@ -41,7 +36,7 @@ def by_seed(values: Array, seeds: Sequence[Hashable]) -> Array:
 def interquartile_mean(values: Array) -> Array:
     """Return the mean of the middle half over the last axis, ignoring NaN; NaN where nothing is left.
 
-    As `scipy.stats.trim_mean(values, 0.25)`: of n values, floor(n / 4) are cut at either end.
+    A quarter of the values, rounded down, is cut at each end (Agarwal et al. 2021).
     """
     ordered = np.sort(values, axis=-1)  # NaN last
     count = np.isfinite(ordered).sum(axis=-1, keepdims=True)
@@ -64,7 +59,7 @@ def mean_and_std(values: Array) -> tuple[Array, Array, NDArray[np.int64]]:
 
     The standard deviation (n - 1 in the denominator) is NaN where fewer than two runs are left.
     """
-    flat = values.reshape(len(values), -1)
+    flat = _flat(values)
     held = np.isfinite(flat)
     count = held.sum(axis=-1)
     mean = np.where(held, flat, 0.0).sum(axis=-1) / np.maximum(count, 1)
@@ -76,7 +71,8 @@ def mean_and_std(values: Array) -> tuple[Array, Array, NDArray[np.int64]]:
 def improvement(ours: Array, theirs: Array) -> Array:
     """Return how likely a run of ours is above one of theirs, ties counted half: [..., N], [..., M] to [...].
 
-    The Mann-Whitney statistic over N M; NaN entries are no runs.
+    The probability of improvement of Agarwal et al. 2021: the Mann-Whitney statistic over N M. NaN entries
+    are no runs.
     """
     x, y = ours[..., :, None], theirs[..., None, :]
     pairs = np.isfinite(x) & np.isfinite(y)
@@ -85,13 +81,13 @@ def improvement(ours: Array, theirs: Array) -> Array:
     return result
 
 
-def bootstrap(statistic: Callable[..., Array], *samples: Array) -> Interval:
-    """Return a statistic of samples [T, S, R] and its interval, by resampling seeds.
+def bootstrap(statistic: Callable[..., Array], *samples: Array) -> Interval[Array]:
+    """Return a statistic of samples [T, S, R] and its percentile interval, by resampling seeds: [T] each.
 
     `statistic` takes one array [..., S * R] per sample and reduces the last axis. All T points share their
-    resamples.
+    resamples. With fewer than two seeds the bounds are NaN.
     """
-    value = statistic(*(_flat(sample) for sample in samples))
+    value = statistic(*map(_flat, samples))
     if any(sample.shape[1] < 2 for sample in samples):
         nothing = np.full_like(value, np.nan)
         return Interval(value, nothing, nothing)
@@ -111,9 +107,30 @@ def bootstrap(statistic: Callable[..., Array], *samples: Array) -> Interval:
         method="percentile",
         rng=0,  # the same runs give the same report
     )
-    return Interval(
-        value, np.asarray(result.confidence_interval.low), np.asarray(result.confidence_interval.high)
-    )
+    bounds = result.confidence_interval
+    return Interval(value, np.asarray(bounds.low), np.asarray(bounds.high))
+
+
+def estimate(
+    statistic: Callable[..., Array], *samples: tuple[Sequence[float], Sequence[Hashable]]
+) -> Interval[float]:
+    """Return a statistic of samples with one number per run, and its interval over seeds.
+
+    A sample is (the numbers of its runs, their seeds). NaN is a run without a number; infinite numbers are
+    ordered, as steps that were never reached. All is NaN where a sample has no number.
+    """
+    arranged = []
+    for numbers, seeds in samples:
+        values = np.clip(np.array(numbers, dtype=float), -UNREACHED, UNREACHED)
+        kept = np.isfinite(values)
+        if not kept.any():
+            return Interval(math.nan, math.nan, math.nan)
+        arranged.append(
+            by_seed(values[kept, None], [seed for seed, held in zip(seeds, kept, strict=True) if held])
+        )
+    # The mean of a finite and an infinite number is infinite.
+    found = (float(bound[0]) for bound in bootstrap(statistic, *arranged))
+    return Interval(*(math.inf if number > UNREACHED / 1e6 else number for number in found))
 
 
 def _flat(sample: Array) -> Array:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
@@ -14,15 +13,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
-from kltransfer.report.curve import Curve, stretches
-from kltransfer.report.group import Group
-from kltransfer.report.panel import Panel
+from kltransfer.report.curve import Curve
+from kltransfer.report.panel import Group, Panel
 from kltransfer.report.summary import Threshold
 from kltransfer.run.status import State
 
 # Mean and standard deviation, as in the paper; or interquartile mean and its bootstrap interval.
 Kind = Literal["mean", "iqm"]
-Curves = Mapping[str, Curve]  # by the name of the group
+Curves = Mapping[str, Curve]  # by the name of the method
 
 PANEL_INCHES = (4.6, 4.2)
 WIDE_LABEL = 36  # characters; two columns of longer ones do not fit under a panel
@@ -40,28 +38,22 @@ SETTINGS: Any = {
 }
 
 
-def panel_figure(panel: Panel, curves: Curves, kind: Kind, threshold: Threshold) -> Figure:
-    """Draw one panel."""
-    return paper_figure([(panel, curves)], kind, threshold)
-
-
-def paper_figure(panels: Sequence[tuple[Panel, Curves]], kind: Kind, threshold: Threshold) -> Figure:
-    """Draw panels side by side, in the paper's arrangement."""
-    with _settings():
+def draw(panels: Sequence[tuple[Panel, Curves]], kind: Kind, threshold: Threshold) -> Figure:
+    """Draw panels side by side."""
+    with mpl.rc_context(SETTINGS):
         width, height = PANEL_INCHES
         rows = max((len(panel.groups) for panel, _ in panels), default=0)
-        strip = 0.16 * rows if any(_is_uneven(panel, curves) for panel, curves in panels) else 0.0
-        figure = Figure(figsize=(width * len(panels), height + 0.1 * rows + strip), layout="constrained")
+        figure = Figure(figsize=(width * len(panels), height + 0.1 * rows), layout="constrained")
         parts = np.ravel(figure.subfigures(1, len(panels), squeeze=False))
         for part, (panel, curves) in zip(parts, panels, strict=True):
-            _draw_panel(part, panel, curves, kind, threshold, strip / height)
+            _draw_panel(part, panel, curves, kind, threshold)
         figure.draw_without_rendering()  # settle the layout under these settings
     return figure
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write `path`.png and `path`.pdf."""
-    with _settings():
+    with mpl.rc_context(SETTINGS):
         figure.savefig(path.with_name(path.name + ".png"), dpi=160, metadata={"Software": None})
         figure.savefig(path.with_name(path.name + ".pdf"), metadata={"CreationDate": None})
 
@@ -69,7 +61,7 @@ def save(figure: Figure, path: Path) -> None:
 def to_svg(figure: Figure) -> bytes:
     """Return the figure as SVG, with text as outlines so that it looks the same everywhere."""
     file = BytesIO()
-    with _settings():
+    with mpl.rc_context(SETTINGS):
         figure.savefig(file, format="svg", metadata={"Date": None})
     return file.getvalue()
 
@@ -89,27 +81,18 @@ def legend_label(group: Group) -> str:
     return f"{group.name} ({words})"
 
 
-def _draw_panel(
-    part: SubFigure, panel: Panel, curves: Curves, kind: Kind, threshold: Threshold, strip: float
-) -> None:
-    """Draw one panel; `strip` is the height of the row of counts relative to the curves, 0 for none."""
-    unit, unit_name = _step_unit(curves)
-    label = f"Learner steps ({unit_name})"
-    if strip:
-        axes, counts = part.subplots(2, 1, sharex=True, height_ratios=[1, strip])
-        if _is_uneven(panel, curves):
-            _draw_counts(counts, panel, curves, unit)
-            counts.set_xlabel(label)
-        else:
-            counts.set_axis_off()
-            axes.set_xlabel(label)
-            axes.tick_params(labelbottom=True)
-    else:
-        axes = part.subplots()
-        axes.set_xlabel(label)
+def _draw_panel(part: SubFigure, panel: Panel, curves: Curves, kind: Kind, threshold: Threshold) -> None:
+    axes = part.subplots()
+    last = max((curve.steps[-1] for curve in curves.values()), default=1e6)
+    unit, unit_name = (1e6, "millions") if last >= 1e6 else (1e3, "thousands")
     handles = [_draw_group(axes, group, curves.get(group.name), kind, unit) for group in panel.groups]
     if threshold.column == "episode_return":
         axes.axhline(threshold.value, color="#888888", linewidth=0.8, linestyle=":")
+    if panel.chance is not None:
+        look: Any = {"color": "#444444", "linewidth": 0.9, "linestyle": (0, (1, 3))}
+        axes.axhline(panel.chance, **look)
+        handles.append(Line2D([], [], label=f"chance ({panel.chance:g})", **look))
+    axes.set_xlabel(f"Learner steps ({unit_name})")
     axes.set_ylabel("Average episode return (reward)")
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     axes.set_xlim(left=0)
@@ -146,48 +129,3 @@ def _draw_group(axes: Axes, group: Group, curve: Curve | None, kind: Kind, unit:
         axes.plot(x, np.where(whole, value, np.nan), linewidth=1.7, **look, markevery=every)
         axes.plot(x, np.where(rest & ~whole, value, np.nan), **look | {"linestyle": "none"}, markevery=every)
     return Line2D([], [], linewidth=1.7, label=legend_label(group), **look)
-
-
-def _draw_counts(axes: Axes, panel: Panel, curves: Curves, unit: float) -> None:
-    """Draw on how many runs each stretch of each curve rests: a bar per method, darker for more."""
-    for row, group in enumerate(panel.groups):
-        curve = curves.get(group.name)
-        beside = axes.get_yaxis_transform()  # x in widths of the axes
-        marker: Any = {"marker": group.style.marker, "markersize": 3.5, "color": group.style.color}
-        axes.plot([-0.02], [row], **marker, transform=beside, clip_on=False)
-        if curve is None:
-            axes.text(0, row, " no return yet", va="center", fontsize="x-small", color="#666666")
-            continue
-        for first, end, count in stretches(curve.runs):
-            if not count:
-                continue
-            left, right = curve.steps[first] / unit, curve.steps[min(end, len(curve.steps) - 1)] / unit
-            share = count / len(group.runs)
-            axes.barh(
-                row, right - left, left=left, height=0.8, color=group.style.color, alpha=0.15 + 0.35 * share
-            )
-            if right - left > 0.04 * curve.steps[-1] / unit:
-                axes.text((left + right) / 2, row, str(count), ha="center", va="center", fontsize="x-small")
-    axes.set_ylim(len(panel.groups) - 0.5, -0.5)
-    axes.set_yticks([])
-    axes.set_ylabel("Runs", fontsize="small", labelpad=12)
-    axes.grid(visible=False)
-
-
-def _is_uneven(panel: Panel, curves: Curves) -> bool:
-    """Tell whether some stretch does not rest on all runs."""
-    totals = {group.name: len(group.runs) for group in panel.groups}
-    return len(curves) < len(panel.groups) or any(
-        bool((curve.runs < totals[name]).any()) for name, curve in curves.items()
-    )
-
-
-def _step_unit(curves: Curves) -> tuple[float, str]:
-    last = max((curve.steps[-1] for curve in curves.values()), default=1e6)
-    return (1e6, "millions") if last >= 1e6 else (1e3, "thousands")
-
-
-@contextmanager
-def _settings() -> Iterator[None]:
-    with mpl.rc_context(SETTINGS):
-        yield

@@ -1,9 +1,8 @@
-"""The report as one HTML page: figures inside, no scripts, nothing fetched."""
+"""The report as one HTML page: figures and films inside, no scripts, nothing fetched."""
 
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,53 +10,56 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from kltransfer.report import words
-from kltransfer.report.comparison import MEANING, Comparison, contents
-from kltransfer.report.estimate import LEVEL, RESAMPLES
-from kltransfer.report.figure import legend_label
-from kltransfer.report.panel import Panel
-from kltransfer.report.summary import WINDOW, PanelSummary, Threshold
+from kltransfer.interval import LEVEL
+from kltransfer.report.claim import LEAST_SEEDS, Claim
+from kltransfer.report.estimate import RESAMPLES
+from kltransfer.report.panel import Comparison, Group, Panel, contents
+from kltransfer.report.summary import WINDOW, Threshold
+from kltransfer.report.tables import Table, hours, percent, steps
+from kltransfer.run.status import State
 
 TEMPLATE = Path(__file__).with_name("page.html")
+
+# What to do about a state, where that is not plain.
+MEANING = {
+    State.QUEUED: "waits for a place",
+    State.WAITING: "waits for its pretraining",
+    State.PREEMPTED: "saved and stopped by a signal; the same command resumes it",
+    State.LOST: "killed before it could save; the same command resumes it from its last checkpoint",
+    State.NOT_RUN: "planned, not begun",
+}
+MEDIA = {".svg": "image/svg+xml", ".gif": "image/gif", ".mp4": "video/mp4"}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An SVG and the words that stand under it."""
+    """A figure or a film, and the words that stand under it."""
 
-    svg: bytes
+    content: bytes
+    suffix: str
     caption: str
 
     @property
     def uri(self) -> str:
         """Return the picture itself as an address."""
-        return "data:image/svg+xml;base64," + base64.b64encode(self.svg).decode()
+        return f"data:{MEDIA[self.suffix]};base64,{base64.b64encode(self.content).decode()}"
 
 
 @dataclass(frozen=True)
 class Section:
-    """One panel on the page."""
+    """One panel on the page; `tables` are those to quote, `runs` lists every run."""
 
     panel: Panel
-    summary: PanelSummary
+    claim: Claim | None
     pictures: tuple[Picture, ...]
+    films: tuple[Picture, ...]
+    tables: tuple[Table, ...]
+    runs: Table
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether all runs have finished."""
+        """Return whether all runs have finished."""
         return all(group.is_whole for group in self.panel.groups)
-
-    @property
-    def comparisons(self) -> tuple[tuple[str, Mapping[tuple[str, str], str]], ...]:
-        """Return the tables of probabilities of improvement: (title, cell by row and column method)."""
-        titles = ("return at that step", "mean return up to that step (faster learning)")
-        return tuple(
-            (
-                title,
-                {(p.ours, p.theirs): words.interval(p.probability, p.low, p.high, digits=2) for p in pairs},
-            )
-            for title, pairs in zip(titles, (self.summary.final, self.summary.speed), strict=True)
-        )
 
     @property
     def made_with(self) -> str:
@@ -65,13 +67,25 @@ class Section:
         runs = self.panel.runs
         budgets = sorted({run.budget for run in runs if run.budget})
         revisions = sorted({run.revision for run in runs if run.revision})
-        hours = sum(row.hours for row in self.summary.rows)
+        seconds = [run.last("wall_seconds") for run in runs]
         parts = [
-            f"budget {' or '.join(map(words.steps, budgets))} learner steps" if budgets else "",
-            f"{words.hours(hours)} of wall-clock time over all runs" if hours else "",
+            f"budget {' or '.join(map(steps, budgets))} learner steps" if budgets else "",
+            f"{hours(sum(s for s in seconds if s == s) / 3600)} of wall-clock time over all runs",
             f"revision{'s' if len(revisions) > 1 else ''} {', '.join(revisions)}" if revisions else "",
         ]
         return "; ".join(part for part in parts if part)
+
+
+def films_of(groups: Sequence[Group]) -> tuple[Picture, ...]:
+    """Return a film for each method that has one: of its run with the highest return at the end."""
+    films = []
+    for group in groups:
+        filmed = [run for run in group.with_rows if run.films]
+        if filmed:
+            run = max(filmed, key=lambda run: run.last("episode_return"))
+            caption = f"{group.name}, seed {run.seed}: return {run.last('episode_return'):.1f} at the end."
+            films.append(Picture(run.films[0].read_bytes(), run.films[0].suffix, caption))
+    return tuple(films)
 
 
 def render(
@@ -96,15 +110,14 @@ def render(
         "comparison": comparison,
         "contents": contents,
         "figures": figures,
-        "folder": lambda run: os.path.relpath(run.folder, comparison.folders[0].resolve()),
-        "legend_label": legend_label,
-        "level": words.percent(LEVEL),
+        "least_seeds": LEAST_SEEDS,
+        "level": percent(LEVEL),
         "made": made,
         "meaning": MEANING,
         "resamples": RESAMPLES,
         "sections": sections,
+        "states": list(State),
         "threshold": threshold,
-        "window": f"{100 * WINDOW:.0f} %",
-        "words": words,
+        "window": percent(WINDOW),
     }
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(values)

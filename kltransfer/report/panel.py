@@ -2,127 +2,249 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
-from kltransfer.config.names import PRETRAINED, is_pretrained, is_transfer, panel_key, source_title
-from kltransfer.report.group import Group, group_runs
-from kltransfer.report.run import Run
-from kltransfer.report.style import assign_styles
+from kltransfer.config.identity import FREE
+from kltransfer.config.names import (
+    PRETRAINED,
+    is_pretrained,
+    is_transfer,
+    legend_order,
+    method_folder,
+    method_legend,
+    panel_key,
+    source_title,
+)
+from kltransfer.envs.spec import Task
+from kltransfer.envs.tasks import BONUS, PREDICATE_REWARD
+from kltransfer.report.runs import Run, read_runs
+from kltransfer.report.style import SPARE_STYLES, Style, assign_styles
+from kltransfer.run.status import State
 
 Key = tuple[str, str, str, str, str]  # experiment, body, task, regime, scale
 
-USUAL_REGIME = "replay"
+# Runs of one method may differ in these options.
+VARYING = ({*FREE} - {"label"}) | {"learner_steps", "seed", "transfer_seed"}
+
 NO_EXPERIMENT = ("none", "runs")
+REGIMES = {"on_policy": "quasi on-policy", "single_actor": "single actor", "replay": "", "none": ""}
 POSITIONS = ("left", "center", "right")
 
 
 @dataclass(frozen=True)
-class Panel:
-    """The groups of one panel and the words over it."""
+class Group:
+    """One method in one panel: all its runs, begun or not."""
 
-    experiment: str
-    body: str
-    task: str
-    regime: str
-    scale: str
-    groups: tuple[Group, ...]
-    source: str = ""
+    name: str
+    runs: tuple[Run, ...]
+    style: Style = SPARE_STYLES[0]
 
     @property
-    def key(self) -> Key:
-        """Return what the panel's runs share."""
-        return self.experiment, self.body, self.task, self.regime, self.scale
+    def config(self) -> Mapping[str, Any]:
+        """Return the config that the runs share, but for the options that may vary."""
+        return self.runs[0].config
+
+    @property
+    def with_rows(self) -> tuple[Run, ...]:
+        """Return the runs that have something to draw."""
+        return tuple(run for run in self.runs if len(run.series("episode_return")[0]))
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether all runs have finished."""
+        return all(run.state == State.FINISHED for run in self.runs)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The methods of one panel and the words over it."""
+
+    key: Key
+    groups: tuple[Group, ...]
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Return the runs of all methods."""
+        return tuple(run for group in self.groups for run in group.runs)
+
+    @property
+    def experiment(self) -> str:
+        """Return the name of the experiment, `none` or `pretrained`."""
+        return self.key[0]
 
     @property
     def title(self) -> str:
         """Return task and body."""
-        return f"{self.task}, {self.body}"
+        return f"{self.key[2]}, {self.key[1]}"
 
     @property
     def subtitle(self) -> str:
         """Say what the title leaves out."""
-        regimes = {
-            "on_policy": "quasi on-policy",
-            "single_actor": "single actor",
-            USUAL_REGIME: "",
-            "none": "",
-        }
+        experiment, _, _, regime, scale = self.key
+        sources = " or ".join(sorted({source_title(run.config) for run in self.runs} - {""}))
         words = [
-            f"transfer {self.source}" if self.source else "",
-            regimes.get(self.regime, self.regime),
-            f"{self.scale} scale" if self.scale != "none" else "",
-            {PRETRAINED: "pretraining"}.get(
-                self.experiment, "" if self.experiment in NO_EXPERIMENT else self.experiment
-            ),
+            f"transfer {sources}" if sources else "",
+            REGIMES.get(regime, regime),
+            f"{scale} scale" if scale != "none" else "",
+            "pretraining" if experiment == PRETRAINED else "" if experiment in NO_EXPERIMENT else experiment,
         ]
         return ", ".join(word for word in words if word)
 
     @property
     def slug(self) -> str:
         """Return the name of the panel's files."""
-        words = [self.experiment, self.task, self.body, self.regime, self.scale]
-        words = [word for word in words if word not in (*NO_EXPERIMENT, USUAL_REGIME)]
+        experiment, body, task, regime, scale = self.key
+        words = [
+            word for word in (experiment, task, body, regime, scale) if word not in (*NO_EXPERIMENT, "replay")
+        ]
         return re.sub(r"[^a-z0-9_]+", "-", "_".join(words).lower())
-
-    @property
-    def runs(self) -> tuple[Run, ...]:
-        """Return the runs of all groups."""
-        return tuple(run for group in self.groups for run in group.runs)
 
     @property
     def figure(self) -> str:
         """Return the paper's figure, as in fig4; empty for what is not in the paper."""
-        found = re.match(r"fig(?:ure)?_?(\d+)", self.experiment)
-        return f"fig{found[1]}" if found else ""
+        found = re.match(r"fig\d+", self.experiment)
+        return found[0] if found else ""
 
     @property
-    def rank(self) -> tuple[int, str]:
-        """Return the sort key of the panel's figure: the paper's first, pretraining last."""
-        return (2 if self.experiment == PRETRAINED else 0 if self.figure else 1), self.figure
+    def order(self) -> tuple[Any, ...]:
+        """Return the sort key: the paper's figures first, in their arrangement; pretraining last."""
+        found = re.fullmatch(r"(fig\d+)([a-z]?)_(\w+)", self.experiment)
+        figure, letter, place = found.groups() if found else ("", "", self.experiment)
+        column = POSITIONS.index(place) if place in POSITIONS else len(POSITIONS)
+        rank = 2 if self.experiment == PRETRAINED else 0 if figure else 1
+        return rank, figure, letter, column, place, self.title, self.subtitle
 
     @property
-    def place(self) -> tuple[str, int, str]:
-        """Return the sort key of the panel within its figure: (row letter, column, rest)."""
-        found = re.match(r"fig(?:ure)?_?\d+([a-z]?)(?:_|$)(.*)", self.experiment)
-        letter, rest = (found[1], found[2]) if found else ("", self.experiment)
-        number = re.search(r"\d+", rest)
-        column = int(number[0]) if number else next((i for i, p in enumerate(POSITIONS) if p in rest), 99)
-        return letter, column, rest
+    def highest_return(self) -> float:
+        """Return the highest return that an episode can have; NaN where the task is not known."""
+        stated = self.groups[0].config.get("task", {})
+        if "goals" not in stated:
+            return math.nan
+        task = Task(**{field.name: stated[field.name] for field in fields(Task) if field.name in stated})
+        return PREDICATE_REWARD * task.num_predicates + BONUS
+
+    @property
+    def chance(self) -> float | None:
+        """Return the episode return of random actions, where the experiment states it."""
+        stated: float | None = self._stated("chance")
+        return stated
+
+    @property
+    def claim(self) -> Mapping[str, Any] | None:
+        """Return what the experiment claims; pretraining claims nothing."""
+        stated: Mapping[str, Any] | None = self._stated("claim")
+        return None if self.experiment == PRETRAINED else stated
+
+    def _stated(self, option: str) -> Any:
+        return next((run.config[option] for run in self.runs if run.config.get(option) is not None), None)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The panels of one report and what is to be said about all of them."""
+
+    folders: tuple[Path, ...]
+    panels: tuple[Panel, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Return all runs, in the order of the report."""
+        return tuple(run for panel in self.panels for run in panel.runs)
+
+
+def compare(folders: Sequence[Path]) -> Comparison:
+    """Read the runs below the folders and arrange them in panels.
+
+    Raises ReportError when there is neither a run nor a plan.
+    """
+    runs, problems = read_runs(folders)
+    panels = build_panels(runs)
+    problems += [f"{panel.title}: {problem}" for panel in panels for problem in _repeated_seeds(panel)]
+    return Comparison(tuple(folders), tuple(panels), tuple(problems))
+
+
+def contents(runs: Sequence[Run]) -> str:
+    """Count runs by state, as in '12 runs: 10 finished, 2 running'."""
+    found = Counter(run.state for run in runs)
+    counts = ", ".join(f"{found[state]} {state}" for state in State if found[state])
+    return f"{len(runs)} run{'' if len(runs) == 1 else 's'}: {counts}"
 
 
 def build_panels(runs: Sequence[Run]) -> list[Panel]:
-    """Arrange runs in panels, in the order of the paper.
-
-    Runs whose configs cannot be read go where most runs of their body and task are.
-    """
-    keys = {id(run): _key(run) for run in runs if run.config_is_read}
-    neighbours: dict[Path, Counter[Key]] = {}
-    for run in runs:
-        if run.config_is_read:
-            neighbours.setdefault(run.method_folder.parent, Counter())[keys[id(run)]] += 1
+    """Arrange runs in panels, in the order of the paper."""
     members: dict[Key, list[Run]] = {}
     for run in runs:
-        beside = neighbours.get(run.method_folder.parent)
-        key = keys.get(id(run)) or (beside.most_common(1)[0][0] if beside else _key(run))
-        members.setdefault(key, []).append(run)
-    panels = [_panel(key, group) for key, group in members.items()]
+        members.setdefault(panel_key(run.config, is_pretrained(run.folder)), []).append(run)
+    panels = [Panel(key, tuple(group_runs(runs))) for key, runs in members.items()]
     styles = assign_styles([[group.name for group in panel.groups] for panel in panels])
     panels = [
         replace(panel, groups=tuple(replace(group, style=styles[group.name]) for group in panel.groups))
         for panel in panels
     ]
-    return sorted(panels, key=lambda panel: (panel.rank, panel.place, panel.title, panel.subtitle))
+    return sorted(panels, key=lambda panel: panel.order)
 
 
-def _key(run: Run) -> Key:
-    return panel_key(run.config, is_pretrained(run.folder))
+def group_runs(runs: Sequence[Run]) -> list[Group]:
+    """Group the runs of a panel by method, in the order of the paper's legends."""
+    members: dict[str, list[Run]] = {}
+    for run in runs:
+        members.setdefault(json.dumps(_defining(run.config), sort_keys=True, default=str), []).append(run)
+    groups = [
+        Group("", tuple(sorted(group, key=lambda run: (run.seed or 0, run.transfer_seed or 0, run.folder))))
+        for group in members.values()
+    ]
+    groups.sort(key=lambda group: (legend_order(group.config), method_folder(group.runs[0].folder)))
+    names = _distinct_names([group.config for group in groups])
+    return [replace(group, name=name) for group, name in zip(groups, names, strict=True)]
 
 
-def _panel(key: Key, runs: Sequence[Run]) -> Panel:
-    experiment, body, task, regime, scale = key
-    sources = sorted({source_title(run.config) for run in runs if is_transfer(run.config)} - {""})
-    return Panel(experiment, body, task, regime, scale, tuple(group_runs(runs)), " or ".join(sources))
+def _defining(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that all runs of a method share, by their dotted names."""
+    kept = {key: value for key, value in _flatten(config) if key.partition(".")[0] not in VARYING}
+    kept.pop("transfer_mode.source.seed", None)
+    source = kept.get("transfer_mode.source.checkpoint")
+    if source:  # each seed has a source of its own
+        kept["transfer_mode.source.checkpoint"] = method_folder(Path(source).parent)
+    return kept
+
+
+def _distinct_names(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name methods; those the paper has one name for are told apart by the options in which they differ."""
+    beside_transfers = any(map(is_transfer, configs))
+    names = [method_legend(config, beside_transfers) for config in configs]
+    distinct = list(names)
+    for name, count in Counter(names).items():
+        if count == 1:
+            continue
+        alike = {number: _defining(configs[number]) for number, other in enumerate(names) if other == name}
+        options = sorted(set().union(*alike.values()))
+        differing = [key for key in options if len({str(kept.get(key)) for kept in alike.values()}) > 1]
+        for number, kept in alike.items():
+            told = [f"{key.split('.')[-1]} {kept.get(key, 'unset')}" for key in differing]
+            distinct[number] = ", ".join([name, *told])
+    return distinct
+
+
+def _flatten(config: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _repeated_seeds(panel: Panel) -> Iterable[str]:
+    for group in panel.groups:
+        counts = Counter((run.seed, run.transfer_seed) for run in group.runs)
+        for (seed, transfer_seed), count in counts.items():
+            if count > 1:
+                also = "" if transfer_seed is None else f", transfer seed {transfer_seed}"
+                yield f"{group.name} has {count} runs of seed {seed}{also}; all are counted."

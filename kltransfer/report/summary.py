@@ -1,29 +1,32 @@
-"""The tables of a panel: return, success and speed per method, and how likely one method beats another."""
+"""What a panel came to: return, success and speed of each method, and how likely one is ahead of another."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from kltransfer.interval import Interval
 from kltransfer.report.estimate import (
-    Interval,
-    bootstrap,
     by_seed,
+    estimate,
     improvement,
     interquartile_mean,
     mean_and_std,
     median,
 )
-from kltransfer.report.group import Group
-from kltransfer.report.panel import Panel
-from kltransfer.report.run import Run
+from kltransfer.report.panel import Group, Panel
+from kltransfer.report.runs import Run
 
 WINDOW = 0.05  # of the learner steps: the last rows that make a final value
-# Stands for infinity where a run has not reached the threshold: percentiles can average it.
-UNREACHED = 1e30
+# By what methods are compared: one number per run.
+MEASURES = {
+    "mean_return": "mean return over the run",
+    "steps_to_half": "learner steps to half of the highest return",
+    "episode_return": "return at the end",
+}
 
 
 @dataclass(frozen=True)
@@ -49,63 +52,62 @@ class Estimate:
 
     mean: float
     std: float
-    middle: float
-    low: float
-    high: float
+    middle: Interval[float]
     count: int
 
 
 @dataclass(frozen=True)
-class Summary:
+class MethodSummary:
     """What one method came to.
 
-    `steps_to_threshold` is (median, low, high) in learner steps, infinite where not reached;
-    `reached` and `held` count the runs that reached the threshold and that end above it.
+    `episode_return` and `success_rate` are final values, `mean_return` is over the learner steps up to the
+    comparison. Steps are medians in learner steps, infinite where not reached. `reached` and `held` count
+    the runs that reached the threshold and those that end above it; `hours` are of all runs together.
     """
 
     group: Group
     episode_return: Estimate
     success_rate: Estimate
-    steps_to_threshold: tuple[float, float, float]
+    mean_return: Estimate
+    steps_to_half: Interval[float]
+    steps_to_threshold: Interval[float]
     reached: int
     held: int
     hours: float
 
 
-@dataclass(frozen=True)
-class Improvement:
-    """The probability that a run of one method beats a run of another, and its interval."""
-
-    ours: str
-    theirs: str
-    probability: float
-    low: float
-    high: float
+Improvements = Mapping[tuple[str, str], Interval[float]]  # by (method, than method)
 
 
 @dataclass(frozen=True)
-class PanelSummary:
-    """All tables of one panel. `at` is the learner step at which the methods are compared."""
+class Summary:
+    """A panel in numbers.
+
+    `at` is the learner step at which the methods are compared, `half` half of the highest return that the
+    task allows (NaN where the task is not known), and `improvements` the probabilities, by measure, that a
+    run of one method is ahead of a run of another.
+    """
 
     at: float
-    rows: tuple[Summary, ...]
-    final: tuple[Improvement, ...]
-    speed: tuple[Improvement, ...]
+    half: float
+    methods: tuple[MethodSummary, ...]
+    improvements: Mapping[str, Improvements]
 
 
-def summarise(panel: Panel, threshold: Threshold) -> PanelSummary:
-    """Compute the tables of a panel."""
+def summarise(panel: Panel, threshold: Threshold) -> Summary:
+    """Compute all numbers of a panel."""
     at = comparison_step(panel.groups)
-    finals = {
-        group.name: [final_value(run, "episode_return", at) for run in group.with_rows]
-        for group in panel.groups
+    half = panel.highest_return / 2
+    measures: dict[str, Callable[[Run], float]] = {  # higher is better
+        "mean_return": lambda run: mean_return(run, at),
+        "steps_to_half": lambda run: -steps_to_half(run, half, at),
+        "episode_return": lambda run: final_value(run, "episode_return", at),
     }
-    means = {group.name: [mean_return(run, at) for run in group.with_rows] for group in panel.groups}
-    return PanelSummary(
+    return Summary(
         at=at,
-        rows=tuple(_summary(group, at, threshold) for group in panel.groups),
-        final=_improvements(panel.groups, finals),
-        speed=_improvements(panel.groups, means),
+        half=half,
+        methods=tuple(_method(group, at, half, threshold) for group in panel.groups),
+        improvements={name: _improvements(panel.groups, measures[name]) for name in MEASURES},
     )
 
 
@@ -144,67 +146,63 @@ def mean_return(run: Run, at: float) -> float:
     return float(np.trapezoid(values, steps) / (steps[-1] - steps[0]))
 
 
-def steps_to(run: Run, threshold: Threshold) -> float:
-    """Return the learner step of the first row at or above the threshold; infinite if there is none."""
-    steps, values = run.series(threshold.column)
-    above = steps[values >= threshold.value]
+def steps_to(run: Run, column: str, level: float) -> float:
+    """Return the learner step of the first row at or above a level; infinite if there is none."""
+    steps, values = run.series(column)
+    above = steps[values >= level]
     return float(above[0]) if len(above) else math.inf
 
 
-def _summary(group: Group, at: float, threshold: Threshold) -> Summary:
+def steps_to_half(run: Run, half: float, at: float) -> float:
+    """Return the learner step of the first row with half of the highest return, infinite if later than `at`.
+
+    NaN for a run that ends earlier without it, and where the highest return is not known.
+    """
+    first = steps_to(run, "episode_return", half)
+    if math.isnan(half):
+        return math.nan
+    if first <= at:
+        return first
+    return math.inf if run.learner_steps > (1 - WINDOW) * at else math.nan
+
+
+def _method(group: Group, at: float, half: float, threshold: Threshold) -> MethodSummary:
     runs = group.with_rows
-    to = [steps_to(run, threshold) for run in runs]
+    seeds = [run.seed for run in runs]
+    to = [steps_to(run, threshold.column, threshold.value) for run in runs]
     ends = [final_value(run, threshold.column, run.learner_steps) for run in runs]
     walls = [run.series("wall_seconds")[1] for run in runs]
-    return Summary(
+    return MethodSummary(
         group=group,
-        episode_return=_estimate(runs, "episode_return", at),
-        success_rate=_estimate(runs, "success_rate", at),
-        steps_to_threshold=_steps_interval(to, runs),
+        episode_return=_estimate([final_value(run, "episode_return", at) for run in runs], seeds),
+        success_rate=_estimate([final_value(run, "success_rate", at) for run in runs], seeds),
+        mean_return=_estimate([mean_return(run, at) for run in runs], seeds),
+        steps_to_half=estimate(median, ([steps_to_half(run, half, at) for run in runs], seeds)),
+        steps_to_threshold=estimate(median, (to, seeds)),
         reached=sum(math.isfinite(steps) for steps in to),
         held=sum(end >= threshold.value for end in ends),
         hours=float(sum(wall[-1] for wall in walls if len(wall)) / 3600),
     )
 
 
-def _estimate(runs: Sequence[Run], column: str, at: float) -> Estimate:
-    values = np.array([final_value(run, column, at) for run in runs])
-    kept = np.isfinite(values)
-    if not kept.any():
-        return Estimate(math.nan, math.nan, math.nan, math.nan, math.nan, 0)
-    sample = by_seed(values[kept, None], [run.seed for run, held in zip(runs, kept, strict=True) if held])
-    mean, std, count = mean_and_std(sample)
-    middle = bootstrap(interquartile_mean, sample)
-    return Estimate(float(mean[0]), float(std[0]), *_numbers(middle), count=int(count[0]))
+def _estimate(values: Sequence[float], seeds: Sequence[int | None]) -> Estimate:
+    if not len(values):
+        return Estimate(math.nan, math.nan, Interval(math.nan, math.nan, math.nan), 0)
+    mean, std, count = mean_and_std(by_seed(np.array(values)[:, None], seeds))
+    middle = estimate(interquartile_mean, (values, seeds))
+    return Estimate(float(mean[0]), float(std[0]), middle, int(count[0]))
 
 
-def _steps_interval(steps: Sequence[float], runs: Sequence[Run]) -> tuple[float, float, float]:
-    if not steps:
-        return math.nan, math.nan, math.nan
-    censored = np.minimum(np.array(steps, dtype=float), UNREACHED)
-    sample = by_seed(censored[:, None], [run.seed for run in runs])
-    value, low, high = (
-        math.inf if number > UNREACHED / 1e6 else number for number in _numbers(bootstrap(median, sample))
-    )
-    return value, low, high
-
-
-def _improvements(groups: Sequence[Group], values: Mapping[str, Sequence[float]]) -> tuple[Improvement, ...]:
-    """Compare all pairs of methods on one value per run, in the order of `with_rows`."""
-    samples = {}
-    for group in groups:
-        numbers = np.array(values[group.name], dtype=float)
-        kept = np.isfinite(numbers)
-        seeds = [run.seed for run, held in zip(group.with_rows, kept, strict=True) if held]
-        if seeds:
-            samples[group.name] = by_seed(numbers[kept, None], seeds)
-    return tuple(
-        Improvement(ours, theirs, *_numbers(bootstrap(improvement, samples[ours], samples[theirs])))
-        for ours in samples
-        for theirs in samples
+def _improvements(groups: Sequence[Group], measure: Callable[[Run], float]) -> Improvements:
+    """Compare all pairs of methods on one value per run; pairs without a value on both sides are left out."""
+    samples = {
+        group.name: ([measure(run) for run in group.with_rows], [run.seed for run in group.with_rows])
+        for group in groups
+    }
+    known = [name for name, (values, _) in samples.items() if not np.isnan(values).all()]
+    return {
+        (ours, theirs): estimate(improvement, samples[ours], samples[theirs])
+        for ours in known
+        for theirs in known
         if ours != theirs
-    )
-
-
-def _numbers(interval: Interval) -> tuple[float, float, float]:
-    return float(interval.value[0]), float(interval.low[0]), float(interval.high[0])
+    }

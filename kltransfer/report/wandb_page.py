@@ -8,9 +8,8 @@ from typing import Any
 
 from kltransfer.config.names import option
 from kltransfer.errors import ReportError
-from kltransfer.report import words
-from kltransfer.report.comparison import Comparison, contents
 from kltransfer.report.page import Section
+from kltransfer.report.panel import Comparison, contents
 
 STEPS = "learner_steps"
 # The options that make a method: the groups of a panel's runs on the page.
@@ -34,7 +33,7 @@ def publish(
     _library()
     import wandb
 
-    nodes = [run.config for run in comparison.runs if run.config_is_read]
+    nodes = [run.config for run in comparison.runs]
     project = (
         project or next((str(option(node, "wandb", "project", "")) for node in nodes), "") or "kltransfer"
     )
@@ -65,7 +64,7 @@ def build(comparison: Comparison, sections: Sequence[Section], entity: str, proj
     for section in sections:
         blocks += [
             wr.H2(section.panel.title),
-            wr.MarkdownBlock(_table(section)),
+            wr.MarkdownBlock(_words(section)),
             wr.PanelGrid(runsets=[_runset(section, entity, project)], panels=_plots()),
         ]
     title = (
@@ -140,26 +139,9 @@ def _plots() -> list[Any]:
     ]
 
 
-def _table(section: Section) -> str:
-    """Return the table of methods in Markdown."""
-    summary = section.summary
-    lines = [
-        f"{section.panel.subtitle}. {contents(section.panel.runs)}.",
-        "",
-        f"At {words.steps(summary.at)} learner steps:",
-        "",
-        "| Method | Runs | Return, mean ± std | Return, IQM [interval] | Success | Steps to threshold |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in summary.rows:
-        value, success = row.episode_return, row.success_rate
-        cells = (
-            row.group.name,
-            f"{value.count} of {len(row.group.runs)}",
-            words.spread(value.mean, value.std),
-            words.interval(value.middle, value.low, value.high),
-            words.spread(success.mean, success.std, share=True),
-            words.steps_interval(*row.steps_to_threshold),
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+def _words(section: Section) -> str:
+    """Return what the page says of a panel above its plots, in Markdown."""
+    methods = section.tables[0]
+    claim = f"**{section.claim.sentence}**\n\n" if section.claim else ""
+    start = f"{section.panel.subtitle}. {contents(section.panel.runs)}."
+    return f"{claim}{start}\n\n{methods.title}:\n\n{methods.markdown()}"

@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 from kltransfer.envs.spec import Array, Episodes, ObservationLayout, TimeStep
-from kltransfer.evaluation.score import Interval, Score, mean_interval, play, rate_interval
+from kltransfer.evaluation.score import Score, mean_interval, play, rate_interval
+from kltransfer.interval import Interval
 from tests.parts import make_agent
 from tests.toy import MatchNumber
 

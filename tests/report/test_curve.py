@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kltransfer.report.comparison import compare
-from kltransfer.report.curve import common_grid, curve_of, interpolate, panel_curves, stretches
-from kltransfer.report.panel import Panel
+from kltransfer.report.curve import common_grid, curve_of, interpolate, panel_curves
+from kltransfer.report.panel import Panel, compare
 
 from .folders import config, write_run
 
@@ -52,7 +51,6 @@ def test_a_stretch_rests_on_the_runs_that_reach_it(tmp_path: Path) -> None:
     np.testing.assert_allclose(curve.mean, [10.0, 10.0, 5.0, 5.0, np.nan])
     np.testing.assert_allclose(curve.middle.high[2:4], [10.0, 10.0])
     assert np.isnan(curve.middle.value[4])
-    assert stretches(curve.runs) == [(0, 2, 3), (2, 4, 2), (4, 5, 0)]
 
 
 def test_one_seed_is_a_line_without_a_band(tmp_path: Path) -> None:

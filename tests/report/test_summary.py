@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kltransfer.report.comparison import compare
-from kltransfer.report.panel import Panel
+from kltransfer.report.panel import Panel, compare
 from kltransfer.report.summary import Threshold, comparison_step, final_value, mean_return, summarise
 
 from .folders import config, write_run
@@ -45,7 +44,7 @@ def test_methods_are_compared_where_half_of_the_runs_of_each_have_been(tmp_path:
     write_run(tmp_path, config(agent="distral"), state="failed")
     panel = panel_of(tmp_path)
     assert comparison_step(panel.groups) == 800
-    rows = {row.group.name: row for row in summarise(panel, SUCCESS).rows}
+    rows = {row.group.name: row for row in summarise(panel, SUCCESS).methods}
     assert rows["AR-1"].episode_return.count == 1
     assert rows["DISTRAL"].episode_return.count == 0
 
@@ -54,7 +53,7 @@ def test_steps_to_the_threshold_are_the_median_with_unreached_as_infinite(tmp_pa
     for seed, reached in enumerate((200, 300, 400, None, None)):
         success = [float(reached is not None and step >= reached) for step in (100, 200, 300, 400)]
         write_run(tmp_path, config(seed=seed), [100, 200, 300, 400], [0.0] * 4, success=success)
-    (row,) = summarise(panel_of(tmp_path), SUCCESS).rows
+    (row,) = summarise(panel_of(tmp_path), SUCCESS).methods
     median, low, high = row.steps_to_threshold
     assert (median, row.reached, row.held) == (400.0, 3, 3)
     assert low <= 300.0
@@ -63,13 +62,13 @@ def test_steps_to_the_threshold_are_the_median_with_unreached_as_infinite(tmp_pa
 
 def test_success_that_is_lost_again_is_reached_but_not_held(tmp_path: Path) -> None:
     write_run(tmp_path, config(), [100, 200, 300], [0.0] * 3, success=[0.2, 0.95, 0.4])
-    (row,) = summarise(panel_of(tmp_path), SUCCESS).rows
+    (row,) = summarise(panel_of(tmp_path), SUCCESS).methods
     assert (row.steps_to_threshold[0], row.reached, row.held) == (200.0, 1, 0)
 
 
 def test_a_threshold_above_one_is_a_return(tmp_path: Path) -> None:
     write_run(tmp_path, config(), [100, 200], [30.0, 54.0])
-    (row,) = summarise(panel_of(tmp_path), Threshold(50.0)).rows
+    (row,) = summarise(panel_of(tmp_path), Threshold(50.0)).methods
     assert row.steps_to_threshold[0] == 200.0
     assert Threshold(50.0).words == "episode return of 50"
 
@@ -78,22 +77,19 @@ def test_improvement_tells_the_final_return_from_the_speed(tmp_path: Path) -> No
     for seed in range(3):
         write_run(tmp_path, config(seed=seed), [100, 200, 300], [30.0 + seed, 30.0, 30.0])
         write_run(tmp_path, config(agent="svg0", seed=seed), [100, 200, 300], [0.0, 0.0, 40.0 + seed])
-    summary = summarise(panel_of(tmp_path), SUCCESS)
-    final = {(pair.ours, pair.theirs): pair for pair in summary.final}
-    speed = {(pair.ours, pair.theirs): pair for pair in summary.speed}
-    assert final["SVG-0", "AR-1"].probability == 1.0
-    assert speed["AR-1", "SVG-0"].probability == 1.0
-    assert (speed["AR-1", "SVG-0"].low, speed["AR-1", "SVG-0"].high) == (1.0, 1.0)
+    improvements = summarise(panel_of(tmp_path), SUCCESS).improvements
+    assert improvements["episode_return"]["SVG-0", "AR-1"].value == 1.0
+    assert improvements["mean_return"]["AR-1", "SVG-0"] == (1.0, 1.0, 1.0)
 
 
 def test_estimates_of_a_table_agree_with_the_runs(tmp_path: Path) -> None:
     finals = [50.0, 52.0, 54.0, 56.0, 10.0]
     for seed, final in enumerate(finals):
         write_run(tmp_path, config(seed=seed), [100, 1000], [0.0, final])
-    (row,) = summarise(panel_of(tmp_path), SUCCESS).rows
+    (row,) = summarise(panel_of(tmp_path), SUCCESS).methods
     estimate = row.episode_return
     assert estimate.mean == pytest.approx(np.mean(finals))
     assert estimate.std == pytest.approx(np.std(finals, ddof=1))
-    assert estimate.middle == pytest.approx(52.0)
-    assert 10.0 <= estimate.low < 52.0 < estimate.high <= 56.0
+    assert estimate.middle.value == pytest.approx(52.0)
+    assert 10.0 <= estimate.middle.low < 52.0 < estimate.middle.high <= 56.0
     assert row.hours == pytest.approx(5 * 0.01 * 1000 / 3600)

@@ -15,7 +15,7 @@ from kltransfer.config.names import panel_key
 from kltransfer.errors import ReportError
 from kltransfer.report import main
 from kltransfer.report.command import write_report
-from kltransfer.report.comparison import compare
+from kltransfer.report.panel import compare
 from kltransfer.report.summary import Threshold
 from kltransfer.report.wandb_page import build
 
