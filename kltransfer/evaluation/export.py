@@ -10,8 +10,9 @@ import yaml
 from kltransfer import __version__
 from kltransfer.atomic import read_json, write_atomically
 from kltransfer.checkpoint import load, save
-from kltransfer.evaluation.score import Interval, Score
+from kltransfer.evaluation.score import Score
 from kltransfer.evaluation.trained import Trained, checkpoint_file
+from kltransfer.interval import Interval
 
 LICENCE = "apache-2.0"
 # What is told of the machine that trained the agent; its name and its paths are nobody's business.
@@ -93,7 +94,7 @@ def model_card(trained: Trained, content: dict[str, Any], score: Score, how: str
     )
 
 
-def cells(estimate: Interval, digits: int) -> str:
+def cells(estimate: Interval[float], digits: int) -> str:
     """Return an estimate and its interval as the cells of a table."""
     value, low, high = (f"{number:.{digits}f}" for number in estimate)
     return f"{value} | {low} to {high}"
