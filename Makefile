@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench results clean
+.PHONY: help install demo test lint check bench results clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s  %s\n", $$1, $$2 }'
@@ -32,10 +32,12 @@ demo: install ## install, then train a Ball until it reaches its targets: about 
 test: install ## install, then run all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
-check: install ## lint, types, and the fast tests
+lint: install ## check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+check: lint ## lint, and the fast tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow"
 
 bench: install $(PEERS)/.installed ## run all benchmarks and print their tables: less than a quarter of an hour
