@@ -4,7 +4,7 @@ Legend: T time, B batch, O observation, Z latent, A action. A flat agent is a hi
 (Z = 0) whose low level sees the task; all else follows: its high level is empty, its KL is zero.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -91,16 +91,30 @@ class Critic(nn.Module):
     ) -> None:
         super().__init__()
         self.view = View(layout, GROUPS)
-        self.network = CriticNetwork(action_size + latent_size + layout.size, options)
+        rest_size = latent_size + layout.size
+        self.networks: Iterable[CriticNetwork] = nn.ModuleList(
+            CriticNetwork(action_size, rest_size, options.hidden) for _ in range(options.count)
+        )  # type: ignore[assignment]
 
     def forward(self, action: Tensor, latent: Tensor, observation: Tensor) -> Tensor:
         """Return `[count, ...]` values; actions count as the simulator takes them, clipped to [-1, 1].
 
         `action` may have leading axes (of samples) that latent and observation lack.
         """
-        rest = torch.cat([latent, self.view(observation)], dim=-1).expand(*action.shape[:-1], -1)
-        values: Tensor = self.network(torch.cat([ClipInward.apply(action), rest], dim=-1))
-        return values
+        return self.values(action, self.shared(torch.cat([latent, self.view(observation)], dim=-1)))
+
+    def shared(self, rest: Tensor) -> list[Tensor]:
+        """Return what a state adds to the first layer of each critic, whatever the action: `[..., H]` each.
+
+        Args:
+            rest: latent and normalised observation, `[..., Z + O]`.
+        """
+        return [network.rest(rest) for network in self.networks]
+
+    def values(self, action: Tensor, shared: Sequence[Tensor]) -> Tensor:
+        """Return `[count, ...]` values of actions `[..., A]` in the states that `shared` is of."""
+        clipped = ClipInward.apply(action)
+        return torch.stack([f(clipped, state) for f, state in zip(self.networks, shared, strict=True)])
 
 
 class Agent(nn.Module):
@@ -140,6 +154,12 @@ class Agent(nn.Module):
         )
         self.critic = Critic(layout, latent_size, action_size, options.critic)
         self.memory_coefficient = prior.coefficient if prior.residual and prior.name != "isotropic" else 0.0
+
+    @property
+    def priors_learn(self) -> bool:
+        """Return whether a default policy, of either level, has parameters that learn."""
+        priors = (self.high_level_prior, self.default_policy)
+        return any(p.requires_grad for prior in priors if prior is not None for p in prior.parameters())
 
     @torch.no_grad()
     def fit_normalisers(self, observation: Tensor) -> None:

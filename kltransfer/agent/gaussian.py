@@ -40,6 +40,11 @@ def kl(p: Gaussian, q: Gaussian) -> Tensor:
     return 0.5 * (ratio + distance - 1 - ratio.log()).sum(-1)
 
 
+def kl_standard_normal(p: Gaussian) -> Tensor:
+    """Return `KL[p || N(0, 1)]` in nats, `[..., D]` to `[...]`."""
+    return (0.5 * (p.std.square() + p.mean.square() - 1) - p.std.log()).sum(-1)
+
+
 def entropy(p: Gaussian) -> Tensor:
     """Return `-E log p` in nats, `[..., D]` to `[...]`; its gradient in each log std is 1."""
     return (p.std.log() + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)

@@ -7,7 +7,7 @@ and c carries the memory. The first latent of an episode has no predecessor: the
 import torch
 from torch import Tensor, nn
 
-from kltransfer.agent.gaussian import Gaussian
+from kltransfer.agent.gaussian import Gaussian, kl, kl_standard_normal
 from kltransfer.agent.networks import GaussianNetwork
 from kltransfer.agent.options import NetworkOptions, PriorOptions
 
@@ -35,6 +35,10 @@ class AR1(nn.Module):
         carry, scale = memory(self.coefficient, first)
         return Gaussian(carry * previous, scale.expand_as(previous))
 
+    def innovation_kl(self, policy: Gaussian, previous: Tensor, first: Tensor) -> Tensor:
+        """Return the KL of a policy's innovation against the prior's, N(0, 1): `[...]`."""
+        return kl_standard_normal(policy)
+
 
 class LearnedAR(nn.Module):
     """`z_t ~ N(mu(z_{t-1}), sigma(z_{t-1})^2)`, learned by distillation, started at AR(1)."""
@@ -58,9 +62,17 @@ class LearnedAR(nn.Module):
     def forward(self, previous: Tensor, first: Tensor) -> Gaussian:
         """Return pi_0^H(z_t | z_{t-1}); the first step of an episode sees zeros and a flag."""
         carry, scale = memory(self.coefficient, first)
-        flag = first.unsqueeze(-1)
-        mean, std = self.innovation(torch.cat([previous * (1 - flag), flag], dim=-1))
+        mean, std = self.innovation(self.inputs(previous, first))
         return Gaussian(carry * previous + scale * mean, scale * std)
+
+    def innovation_kl(self, policy: Gaussian, previous: Tensor, first: Tensor) -> Tensor:
+        """Return the KL of a policy's innovation against the prior's: `[...]`."""
+        return kl(policy, self.innovation(self.inputs(previous, first)))
+
+    def inputs(self, previous: Tensor, first: Tensor) -> Tensor:
+        """Return what the network sees: z of the step before, and a flag for there being none."""
+        flag = first.unsqueeze(-1)
+        return torch.cat([previous * (1 - flag), flag], dim=-1)
 
 
 HighLevelPrior = AR1 | LearnedAR

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kltransfer.agent.agent import Agent, act
 from kltransfer.envs.spec import ResumableEnvironment
-from kltransfer.training.learner import copy_state
+from kltransfer.training.parameters import copy_state
 from kltransfer.training.replay import Window
 
 

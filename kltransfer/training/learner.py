@@ -4,15 +4,16 @@ import copy
 import warnings
 from collections.abc import Callable
 from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from kltransfer.agent.agent import Agent
 from kltransfer.agent.gaussian import standard_normal
-from kltransfer.training.losses import Losses, Noise, algorithm1
+from kltransfer.training.losses import METRICS, Losses, Noise, algorithm1
 from kltransfer.training.options import Algorithm
+from kltransfer.training.parameters import copy_state, join, join_gradients, trainable
 from kltransfer.training.replay import Replay
 
 
@@ -51,11 +52,15 @@ class Learner:
             (options.critic_learning_rate, [agent.critic]),
             (options.prior_learning_rate, [agent.high_level_prior, agent.default_policy]),
         )
+        learning = [(rate, trainable(*modules)) for rate, modules in groups]
+        self.parameters = [parameters for _, parameters in learning if parameters]
+        self.vectors = [join(parameters) for parameters in self.parameters]
+        rates = [rate for rate, parameters in learning if parameters]
         self.optimizer = torch.optim.Adam(
-            [{"params": trainable(*modules), "lr": rate} for rate, modules in groups], fused=True
+            [{"params": [v], "lr": rate} for v, rate in zip(self.vectors, rates, strict=True)], fused=True
         )
         self.updates = 0
-        self.sums: dict[str, Tensor] = {}
+        self.sums = torch.zeros(len(METRICS), device=self.device)  # of the losses' means
         self.summed = 0
 
     @property
@@ -81,20 +86,21 @@ class Learner:
             losses = self.losses(self.agent, self.target, window, Noise(latent, action))
         # Each loss reaches only the parameters of its own optimiser group, so one backward pass serves
         # all three.
-        self.optimizer.zero_grad(set_to_none=True)
-        (losses.policy + losses.critic + losses.prior).backward()
+        gradients = iter(torch.autograd.grad(losses.total, list(chain.from_iterable(self.parameters))))
+        for vector, parameters in zip(self.vectors, self.parameters, strict=True):
+            join_gradients(vector, list(islice(gradients, len(parameters))))
         self.optimizer.step()
         self.updates += 1
         if self.updates % options.target_period == 0:
             copy_state(self.agent, self.target)
-        for name, value in losses.metrics.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        self.sums += losses.means
         self.summed += 1
 
     def pop_metrics(self) -> dict[str, float]:
         """Return the means of the losses' metrics since the last call; only here a device is waited for."""
-        means = {name: float(total) / self.summed for name, total in self.sums.items()}
-        self.sums, self.summed = {}, 0
+        means = dict(zip(METRICS, (self.sums / self.summed).tolist(), strict=True)) if self.summed else {}
+        self.sums.zero_()
+        self.summed = 0
         return means
 
     def state(self) -> dict[str, Any]:
@@ -105,7 +111,7 @@ class Learner:
             "generator": self.generator.get_state(),
             "noise_generator": self.noise_generator.get_state(),
             "updates": self.updates,
-            "sums": {name: value.clone() for name, value in self.sums.items()},
+            "sums": self.sums.clone(),
             "summed": self.summed,
         }
 
@@ -120,7 +126,8 @@ class Learner:
         else:  # saved on another kind of device, whose generator cannot go on here
             self.noise_generator.manual_seed(self.noise_generator.initial_seed() + state["updates"])
         self.updates = state["updates"]
-        self.sums, self.summed = dict(state["sums"]), state["summed"]
+        self.sums.copy_(state["sums"])
+        self.summed = state["summed"]
 
 
 def compile_losses(losses: Callable[..., Losses]) -> Callable[..., Losses]:
@@ -129,16 +136,3 @@ def compile_losses(losses: Callable[..., Losses]) -> Callable[..., Losses]:
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.")
     compiled: Callable[..., Losses] = torch.compile(losses, dynamic=False)
     return compiled
-
-
-def trainable(*modules: nn.Module | None) -> list[nn.Parameter]:
-    """Return the parameters that are not frozen."""
-    return [p for module in modules if module is not None for p in module.parameters() if p.requires_grad]
-
-
-@torch.no_grad()
-def copy_state(source: nn.Module, destination: nn.Module) -> None:
-    """Copy all parameters and buffers of one network into another of the same shape."""
-    torch._foreach_copy_(
-        [*destination.parameters(), *destination.buffers()], [*source.parameters(), *source.buffers()]
-    )

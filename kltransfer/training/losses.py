@@ -13,7 +13,19 @@ from kltransfer.agent.agent import Agent
 from kltransfer.agent.gaussian import Gaussian, entropy, kl, log_prob, sample
 from kltransfer.agent.priors import memory
 from kltransfer.training.replay import Window
-from kltransfer.training.returns import peng, retrace
+from kltransfer.training.returns import chains, peng, retrace
+
+METRICS = (
+    "kl_high",
+    "kl_low",
+    "action_entropy",
+    "action_std",
+    "trace",
+    "q_mean",
+    "critic_loss",
+    "policy_loss",
+    "prior_loss",
+)
 
 
 class Noise(NamedTuple):
@@ -28,7 +40,7 @@ class Unroll(NamedTuple):
 
     latent: Tensor  # [K + 1, B, Z], reparameterised z_t
     previous: Tensor  # [K + 1, B, Z], the constant z_{t-1} that z_t was conditioned on
-    high: Gaussian  # pi^H(z_t | x_t)
+    innovation: Gaussian  # of z_t, see `Agent.latent`
     low: Gaussian  # pi^L(a_t | z_t, x_t)
 
 
@@ -38,7 +50,17 @@ class Losses(NamedTuple):
     policy: Tensor
     critic: Tensor
     prior: Tensor
-    metrics: dict[str, Tensor]
+    means: Tensor  # METRICS, averaged over the window
+
+    @property
+    def total(self) -> Tensor:
+        """Return the sum of the losses."""
+        return self.policy + self.critic + self.prior
+
+    @property
+    def metrics(self) -> dict[str, Tensor]:
+        """Return the means by their names."""
+        return dict(zip(METRICS, self.means.unbind(), strict=True))
 
 
 def latent_chain(
@@ -56,14 +78,15 @@ def latent_chain(
         first: `[T, B]`; c_t is 0 there.
         coefficient: c.
     """
+    if coefficient == 0:
+        return innovation, torch.cat([start.unsqueeze(0), innovation[:-1].detach()])
     carry, scale = memory(coefficient, first)
     with torch.no_grad():
-        previous = [start]
         steps = scale * innovation
-        for t in range(len(innovation) - 1):
-            previous.append(carry[t] * previous[-1] + steps[t])
-        constant = torch.stack(previous)
-    return carry * constant + scale * innovation, constant
+        steps[0] += carry[0] * start
+        reached = torch.einsum("tsb,sbz->tbz", chains(carry.squeeze(-1)), steps)
+        previous = torch.cat([start.unsqueeze(0), reached[:-1]])
+    return carry * previous + scale * innovation, previous
 
 
 def unroll(agent: Agent, window: Window, latent_noise: Tensor) -> Unroll:
@@ -72,24 +95,23 @@ def unroll(agent: Agent, window: Window, latent_noise: Tensor) -> Unroll:
     latent, previous = latent_chain(
         sample(innovation, latent_noise), window.previous_latent[0], window.first, agent.memory_coefficient
     )
-    high = agent.latent(innovation, previous, window.first)
-    return Unroll(latent, previous, high, agent.low_level(latent, window.observation))
+    return Unroll(latent, previous, innovation, agent.low_level(latent, window.observation))
 
 
 def divergence(policy: Unroll, priors: Agent, window: Window) -> tuple[Tensor, Tensor]:
     """Return the high-level and the low-level KL of eq. 4, `[K + 1, B]` each, against the priors of an agent.
 
-    The low-level one is zero where the default policy is the policy itself (eq. 5).
+    The low-level one is zero where the default policy is the policy itself (eq. 5). Where policy and prior
+    move z from the same memory, the high-level one is that of their innovations.
     """
-    high = kl(policy.high, priors.high_level_prior(policy.previous, window.first))
+    prior = priors.high_level_prior
+    if priors.memory_coefficient == prior.coefficient:
+        high = prior.innovation_kl(policy.innovation, policy.previous, window.first)
+    else:
+        high = kl(policy.innovation, prior(policy.previous, window.first))
     if priors.default_policy is None:
         return high, torch.zeros_like(high)
     return high, kl(policy.low, priors.default_policy(policy.latent, window.observation))
-
-
-def mean_where(x: Tensor, valid: Tensor) -> Tensor:
-    """Average over the valid entries."""
-    return (x * valid).sum() / valid.sum().clamp(min=1)
 
 
 def algorithm1(
@@ -118,64 +140,63 @@ def algorithm1(
         entropy_cost: alpha_H.
     """
     valid = 1 - window.first[1:]
+    weight = valid / valid.sum().clamp(min=1)  # of each transition in an average
     policy = unroll(agent, window, noise.latent)
     kl_high, kl_low = divergence(policy, target, window)
     total_kl = kl_high + kl_low
+    low_entropy = entropy(policy.low)
 
     # Q's own input z is a constant: through it, the high level would chase the critic's errors.
-    latent = policy.latent.detach()
+    # The statistics that normalise observations are the same in both networks.
+    rest = torch.cat([policy.latent.detach(), agent.critic.view(window.observation)], dim=-1)
+    shared = target.critic.shared(rest)
     actions = sample(policy.low, noise.action)  # [M, K + 1, B, A]
-    values = evaluate(target, actions, latent, window.observation).mean(0)  # [K + 1, B]
+    values = target.critic.values(actions, shared).amin(0).mean(0)  # [K + 1, B]
 
     # Policy: sum_t E Q - alpha KL + alpha_H H. The KL of step t is no consequence of a_t, hence it is
     # here and not in the reward of step t.
-    objective = values[:-1] - kl_cost * total_kl[:-1] + entropy_cost * entropy(policy.low)[:-1]
-    policy_loss = -mean_where(objective, valid)
+    objective = (values - kl_cost * total_kl + entropy_cost * low_entropy)[:-1]
+    policy_loss = -(objective * weight).sum()
 
     # Critic: multi-step targets, in which all is constant.
     with torch.no_grad():
         likelihood = log_prob(policy.low, window.action)
         ratio = torch.exp((likelihood - window.log_prob).clamp(max=0))  # min(1, pi / mu)
         targets = (retrace if returns == "retrace" else peng)(
-            q=evaluate(target, window.action[:-1], latent[:-1], window.observation[:-1]),
+            q=target.critic.values(window.action[:-1], [state[:-1] for state in shared]).amin(0),
             next_value=values[1:] - kl_cost * total_kl[1:],
             reward=window.reward[:-1],
             discount=discount * window.discount[:-1],
             trace=trace_lambda * (ratio if returns == "retrace" else torch.ones_like(ratio))[:-1],
             valid=valid,
         )
-    q = agent.critic(window.action[:-1], latent[:-1], window.observation[:-1])  # [count, K, B]
-    critic_loss = 0.5 * mean_where((targets - q).square(), valid.expand_as(q))
+    q = agent.critic.values(window.action[:-1], agent.critic.shared(rest[:-1]))  # [count, K, B]
+    error = 0.5 * (targets - q).square().mean(0)
+    critic_loss = (error * weight).sum()
 
-    # Distillation: the default policies follow the policy, which is a constant to them.
-    constant = Unroll(policy.latent.detach(), policy.previous, policy.high.detach(), policy.low.detach())
-    prior_loss = mean_where(torch.stack(divergence(constant, agent, window)).sum(0)[:-1], valid)
+    # Distillation: the default policies follow the policy, which is a constant to them. Those that do not
+    # learn are the target ones.
+    if agent.priors_learn:
+        constant = Unroll(
+            policy.latent.detach(), policy.previous, policy.innovation.detach(), policy.low.detach()
+        )
+        distance = torch.add(*divergence(constant, agent, window))[:-1]
+    else:
+        distance = total_kl[:-1].detach()
+    prior_loss = (distance * weight).sum()
 
     with torch.no_grad():
-        metrics = {
-            "kl_high": mean_where(kl_high[:-1], valid),
-            "kl_low": mean_where(kl_low[:-1], valid),
-            "action_entropy": mean_where(entropy(policy.low)[:-1], valid),
-            "action_std": mean_where(policy.low.std[:-1].mean(-1), valid),
-            "trace": mean_where(ratio[:-1], valid),
-            "q_mean": mean_where(q.mean(0), valid),
-            "critic_loss": critic_loss.detach(),
-            "policy_loss": policy_loss.detach(),
-            "prior_loss": prior_loss.detach(),
+        steps = {
+            "kl_high": kl_high,
+            "kl_low": kl_low,
+            "action_entropy": low_entropy,
+            "action_std": policy.low.std.mean(-1),
+            "trace": ratio,
+            "q_mean": q.mean(0),
+            "critic_loss": error,
+            "policy_loss": -objective,
+            "prior_loss": distance,
         }
-    return Losses(policy_loss, critic_loss, prior_loss, metrics)
-
-
-def evaluate(agent: Agent, action: Tensor, latent: Tensor, observation: Tensor) -> Tensor:
-    """Return the smallest of the critics' values; `action` may have a leading axis of samples.
-
-    Args:
-        action: `[..., T, B, A]`.
-        latent: `[T, B, Z]`.
-        observation: `[T, B, O]`.
-
-    Returns:
-        `[..., T, B]`.
-    """
-    smallest: Tensor = agent.critic(action, latent, observation).amin(0)
-    return smallest
+        table = torch.stack([steps[name][: len(valid)] for name in METRICS])
+        means = torch.mv(table.flatten(1), weight.flatten())
+    return Losses(policy_loss, critic_loss, prior_loss, means)

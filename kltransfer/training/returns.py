@@ -5,7 +5,27 @@ where the policy would not have acted as the actor did, Peng's Q(lambda) mixes i
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+
+def chains(factor: Tensor) -> Tensor:
+    """Return all products of consecutive factors; `x_t = factor_t x_{t-1} + b_t` is solved by `chains @ b`.
+
+    Args:
+        factor: `[T, B]`, of which the first is unused.
+
+    Returns:
+        `[T, T, B]`: entry (t, s) is `prod_{i=s+1}^{t} factor_i`, 1 on the diagonal, 0 above it.
+    """
+    steps = len(factor)
+    below = torch.ones(steps, steps, dtype=torch.bool, device=factor.device).tril(-1).unsqueeze(-1)
+    products = torch.where(below, factor.unsqueeze(1), 1.0).cumprod(0)
+    return products.masked_fill(below.transpose(0, 1), 0.0)
+
+
+def later(x: Tensor) -> Tensor:
+    """Return `x_{t+1}` at t, `[T, B]`; zeros at the end."""
+    return nn.functional.pad(x[1:], (0, 0, 0, 1))
 
 
 def retrace(
@@ -16,7 +36,8 @@ def retrace(
     With `delta_s = r_s + d_s V_{s+1} - Q_s`, the target is
     `Q_t + sum_{s >= t} (prod_{i=t}^{s-1} d_i) (prod_{i=t+1}^{s} c_i) delta_s`, computed backwards as
     `A_s = delta_s + d_s c_{s+1} A_{s+1}`. Eq. 7 prints the second product from s to t; it starts after t,
-    as in the original, so that a target is never damped by its own trace.
+    as in the original, so that a target is never damped by its own trace. All K steps at once: A is a sum of
+    delta, weighted by `chains`.
 
     Args, all `[K, B]`:
         q: Q(a_s, z_s, x_s).
@@ -31,14 +52,8 @@ def retrace(
         `[K, B]`; the caller decides what is a constant.
     """
     delta = valid * (reward + discount * next_value - q)
-    carry = discount * valid
-    advantage = torch.zeros_like(delta[0])
-    advantages = [advantage] * len(delta)
-    for s in reversed(range(len(delta))):
-        advantage = delta[s] + carry[s] * advantage
-        advantages[s] = advantage
-        advantage = trace[s] * advantage
-    return q + torch.stack(advantages)
+    carry = discount * valid * later(trace)  # of A_{s+1} in A_s
+    return q + (chains(carry.roll(1, 0)) * delta.unsqueeze(1)).sum(0)
 
 
 def peng(
@@ -53,10 +68,7 @@ def peng(
 
     Args: as for `retrace`; `trace` is lambda_s. Returns `[K, B]`.
     """
-    gain = torch.zeros_like(reward[0])  # lambda_{s+1} (G_{s+1} - V_{s+1})
-    returns = [gain] * len(reward)
-    for s in reversed(range(len(reward))):
-        returns[s] = reward[s] + discount[s] * (next_value[s] + gain)
-        if s > 0:
-            gain = trace[s] * valid[s] * (returns[s] - next_value[s - 1])
-    return torch.where(valid > 0, torch.stack(returns), q)
+    share = later(trace * valid)  # lambda_{s+1}, 0 where the value ends the return
+    step = reward + discount * (1 - share) * next_value
+    returns = (chains((discount * share).roll(1, 0)) * step.unsqueeze(1)).sum(0)
+    return torch.where(valid > 0, returns, q)

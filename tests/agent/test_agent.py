@@ -68,6 +68,14 @@ def test_the_critic_counts_actions_as_the_simulator_takes_them() -> None:
     torch.testing.assert_close(agent.critic(inside, z, OBSERVATION), agent.critic(outside, z, OBSERVATION))
 
 
+def test_the_critics_have_weights_of_their_own() -> None:
+    agent, z = make_agent("ar1"), torch.randn(6, 3)
+    first, second = agent.critic(torch.rand(6, 2), z, OBSERVATION)
+    assert not torch.allclose(first, second)
+    parameters = [{id(p) for p in network.parameters()} for network in agent.critic.networks]
+    assert not parameters[0] & parameters[1]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_module_sees_what_it_sees_with_mean_zero_and_std_one_once_fitted(kind: str) -> None:
     agent = make_agent(kind)

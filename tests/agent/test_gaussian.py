@@ -1,7 +1,7 @@
 import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
-from kltransfer.agent.gaussian import Gaussian, entropy, kl, log_prob, sample
+from kltransfer.agent.gaussian import Gaussian, entropy, kl, kl_standard_normal, log_prob, sample
 
 
 def draw(seed: int) -> Gaussian:
@@ -24,6 +24,11 @@ def test_kl_equals_the_closed_form_of_torch_and_is_zero_only_for_equals() -> Non
     torch.testing.assert_close(kl(p, q), kl_divergence(reference(p), reference(q)))
     assert (kl(p, q) > 0).all()
     torch.testing.assert_close(kl(p, p), torch.zeros(5))
+
+
+def test_the_kl_against_the_standard_normal_equals_the_closed_form_of_torch() -> None:
+    p, standard = draw(0), Gaussian(torch.zeros(5, 3), torch.ones(5, 3))
+    torch.testing.assert_close(kl_standard_normal(p), kl_divergence(reference(p), reference(standard)))
 
 
 def test_kl_equals_its_monte_carlo_estimate() -> None:

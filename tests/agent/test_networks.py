@@ -1,9 +1,11 @@
+from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 import torch
 
-from kltransfer.agent.networks import ClipInward, CriticNetwork, GaussianNetwork, Tanh
-from kltransfer.agent.options import CriticOptions, NetworkOptions
+from kltransfer.agent.networks import ClipInward, CriticNetwork, Elu, GaussianNetwork, Tanh
+from kltransfer.agent.options import NetworkOptions
 
 OPTIONS = NetworkOptions(
     hidden=[16, 16], min_std=0.2, max_std=1.0, initial_std=0.7, initial_scale=1e-4, bounded_mean=False
@@ -46,29 +48,26 @@ def test_a_bounded_mean_reaches_the_bounds_of_actions_and_comes_back() -> None:
         assert (gradient[:2] != 0).all() == moves
 
 
-def test_the_fast_tanh_is_tanh_and_so_is_its_gradient() -> None:
+@pytest.mark.parametrize(("ours", "theirs"), [(Tanh(), torch.tanh), (Elu(), torch.nn.functional.elu)])
+def test_fast_activations_equal_those_of_torch_and_so_do_their_gradients(
+    ours: torch.nn.Module, theirs: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
     x = torch.linspace(-30, 30, 2001, dtype=torch.float64, requires_grad=True)
-    (ours,) = torch.autograd.grad(Tanh()(x).sum(), x)
-    (theirs,) = torch.autograd.grad(torch.tanh(x).sum(), x)
-    torch.testing.assert_close(Tanh()(x), torch.tanh(x))
-    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(ours(x), theirs(x))
+    gradients = [torch.autograd.grad(f(x).sum(), x)[0] for f in (ours, theirs)]
+    torch.testing.assert_close(*gradients)
 
 
-def test_an_ensemble_of_critics_equals_its_members() -> None:
+def test_a_critic_with_its_first_layer_in_two_parts_equals_one_layer_of_both_inputs() -> None:
     torch.manual_seed(0)
-    both = CriticNetwork(5, CriticOptions(hidden=[8, 8], count=2))
-    for norm in both.norms:
-        torch.nn.init.normal_(norm.gain)
-        torch.nn.init.normal_(norm.bias)
-    x = torch.randn(3, 4, 5)
-    values = both(x)
-    assert values.shape == (2, 3, 4)
-    for i in range(2):
-        h = x
-        for k, (layer, norm) in enumerate(zip(both.layers, both.norms, strict=True)):
-            h = torch.nn.functional.layer_norm(h @ layer.weight[i] + layer.bias[i], (8,))
-            h = norm.gain[i] * h + norm.bias[i]
-            h = torch.tanh(h) if k == 0 else torch.nn.functional.elu(h)
-        expected = (h @ both.head.weight[i] + both.head.bias[i]).squeeze(-1)
-        torch.testing.assert_close(values[i], expected)
-    assert not torch.allclose(values[0], values[1])
+    critic = CriticNetwork(2, 5, [8, 8])
+    for p in critic.parameters():
+        torch.nn.init.normal_(p)
+    action, rest = torch.randn(3, 4, 2), torch.randn(4, 5)
+    values = critic(action, critic.rest(rest))
+    assert values.shape == (3, 4)
+    x = torch.cat([action, rest.expand(3, 4, 5)], dim=-1)
+    h = x @ torch.cat([critic.action.weight, critic.rest.weight], dim=1).T + critic.rest.bias
+    norm, _, linear, other_norm, _ = critic.layers
+    h = torch.nn.functional.elu(other_norm(linear(torch.tanh(norm(h)))))
+    torch.testing.assert_close(values, critic.head(h).squeeze(-1))

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from kltransfer.agent.agent import Agent
-from kltransfer.agent.gaussian import kl, log_prob
-from kltransfer.training.losses import Losses, Noise, algorithm1, latent_chain, unroll
+from kltransfer.agent.gaussian import Gaussian, kl, log_prob
+from kltransfer.training.losses import Losses, Noise, Unroll, algorithm1, latent_chain, unroll
 from kltransfer.training.replay import Window
 from tests.parts import make_agent, make_window
 
@@ -27,6 +27,11 @@ def compute(
 ) -> Losses:
     target = target or copy.deepcopy(agent).requires_grad_(False)
     return algorithm1(agent, target, window, noise, **{**OPTIONS, **changes})
+
+
+def high(agent: Agent, policy: Unroll, window: Window) -> Gaussian:
+    """Return pi^H(z_t | x_t)."""
+    return agent.latent(policy.innovation, policy.previous, window.first)
 
 
 def touched(agent: Agent, loss: torch.Tensor) -> set[str]:
@@ -115,7 +120,8 @@ def test_the_policy_gradient_does_not_flow_through_the_critics_own_latent_input(
     """A critic that looks only at z gives the high level nothing to gain."""
     agent = make_agent("ar1")
     with torch.no_grad():
-        agent.critic.network.layers[0].weight[:, : agent.action_size] = 0
+        for network in agent.critic.networks:
+            network.action.weight.zero_()
     losses = compute(agent, *make_window(agent), kl_cost=0.0, entropy_cost=0.0)
     assert touched(agent, losses.policy) == set()
 
@@ -128,8 +134,12 @@ def test_the_high_level_kl_uses_the_target_prior_and_the_distillation_the_online
     window, noise = make_window(agent)
     policy = unroll(agent, window, noise.latent)
     losses = compute(agent, window, noise, target)
-    against_target = kl(policy.high, target.high_level_prior(policy.previous, window.first))[:-1].mean()
-    against_online = kl(policy.high, agent.high_level_prior(policy.previous, window.first))[:-1].mean()
+    against_target = kl(high(agent, policy, window), target.high_level_prior(policy.previous, window.first))[
+        :-1
+    ].mean()
+    against_online = kl(high(agent, policy, window), agent.high_level_prior(policy.previous, window.first))[
+        :-1
+    ].mean()
     torch.testing.assert_close(losses.metrics["kl_high"], against_target)
     torch.testing.assert_close(losses.metrics["prior_loss"], against_online)
     assert abs(against_target - against_online) > 0.1
@@ -144,7 +154,7 @@ def test_the_critic_regresses_on_retrace_with_the_kl_counted_once_at_the_next_st
     losses = compute(agent, window, noise, target)
 
     policy = unroll(agent, window, noise.latent)
-    divergence = kl(policy.high, target.high_level_prior(policy.previous, window.first))
+    divergence = kl(high(agent, policy, window), target.high_level_prior(policy.previous, window.first))
     assert target.default_policy is not None
     divergence = divergence + kl(policy.low, target.default_policy(policy.latent, window.observation))
     value = torch.zeros_like(window.reward)
@@ -181,7 +191,7 @@ def test_with_pengs_returns_the_critic_regresses_on_a_mixture_of_values_and_retu
     actions = policy.low.mean + policy.low.std * noise.action
     value = target.critic(actions, policy.latent, window.observation).amin(0).mean(0)
     value = value - OPTIONS["kl_cost"] * kl(
-        policy.high, target.high_level_prior(policy.previous, window.first)
+        high(agent, policy, window), target.high_level_prior(policy.previous, window.first)
     )
     expected = value[-1]
     errors = []

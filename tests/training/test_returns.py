@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kltransfer.training.returns import peng, retrace
+from kltransfer.training.returns import chains, peng, retrace
 
 K, B = 6, 3
 Case = dict[str, Tensor]
@@ -23,6 +23,17 @@ def with_random_masks(seed: int) -> Case:
     case["valid"] = (torch.rand(K, B, generator=g) < 0.7).float()
     case["discount"] *= (torch.rand(K, B, generator=g) < 0.8).float()
     return case
+
+
+def test_chains_solve_the_recursion_that_a_loop_rolls_out() -> None:
+    g = torch.Generator().manual_seed(0)
+    factor, b = torch.rand(K, B, generator=g), torch.randn(K, B, generator=g)
+    factor[2, 1] = 0
+    x, expected = torch.zeros(B), []
+    for t in range(K):
+        x = factor[t] * x + b[t]
+        expected.append(x)
+    torch.testing.assert_close((chains(factor) * b).sum(1), torch.stack(expected))
 
 
 def double_sum(case: Case) -> Tensor:

@@ -1,0 +1,37 @@
+"""The parameters of networks as lists and as one vector."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+def trainable(*modules: nn.Module | None) -> list[nn.Parameter]:
+    """Return the parameters that are not frozen."""
+    return [p for module in modules if module is not None for p in module.parameters() if p.requires_grad]
+
+
+def join(parameters: Sequence[nn.Parameter]) -> nn.Parameter:
+    """Move parameters into one vector, of which they are views from then on; return it with a gradient.
+
+    An optimiser then does with one tensor what it would do with each.
+    """
+    vector = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
+    vector.grad = torch.zeros_like(vector)
+    for p, part in zip(parameters, vector.detach().split([p.numel() for p in parameters]), strict=True):
+        p.data = part.view_as(p)
+    return vector
+
+
+def join_gradients(vector: nn.Parameter, gradients: Sequence[Tensor]) -> None:
+    """Write the gradients of the parameters that a vector joins into its own."""
+    assert vector.grad is not None
+    torch.cat([gradient.flatten() for gradient in gradients], out=vector.grad)
+
+
+@torch.no_grad()
+def copy_state(source: nn.Module, destination: nn.Module) -> None:
+    """Copy all parameters and buffers of one network into another of the same shape."""
+    torch._foreach_copy_(
+        [*destination.parameters(), *destination.buffers()], [*source.parameters(), *source.buffers()]
+    )
