@@ -7,13 +7,15 @@ PEERS := .venv-peers
 TORCH_INDEX ?=
 JOBS ?= 2
 PANEL ?=
+BASE ?=
+ONLY ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check bench results clean
+.PHONY: help install demo test lint check golden bench results clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s  %s\n", $$1, $$2 }'
@@ -39,6 +41,10 @@ lint: install ## check style, format and types
 
 check: lint ## lint, and the fast tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow"
+
+golden: install ## compare short runs with those of another revision, bit for bit: make golden BASE=main
+	test -n "$(BASE)" || { echo "say with which revision: make golden BASE=main"; exit 1; }
+	$(BIN)/python tests/golden.py $(BASE) --only "$(ONLY)"
 
 bench: install $(PEERS)/.installed ## run all benchmarks and print their tables: less than a quarter of an hour
 	$(BIN)/python benchmarks/all.py
