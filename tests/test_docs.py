@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from tests.conftest import Compose
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,3 +31,18 @@ def test_every_link_of_the_documentation_leads_to_a_file() -> None:
     assert len(links) > 5
     broken = [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()]
     assert not broken
+
+
+def test_the_page_on_the_paper_lists_all_that_scale_paper_changes(compose: Compose) -> None:
+    rows = re.findall(r"^\| `(\S+)` \| (.+?) \| (.+?) \|", (ROOT / "docs" / "paper.md").read_text(), re.M)
+    listed = {option: (yaml.safe_load(paper), yaml.safe_load(laptop)) for option, paper, laptop in rows}
+    paper, laptop = (leaves(OmegaConf.to_container(compose(*words))) for words in (["scale=paper"], []))
+    changed = {option: (paper[option], laptop[option]) for option in laptop if paper[option] != laptop[option]}
+    assert listed == {option: values for option, values in changed.items() if option not in ("scale.name", "command")}
+
+
+def leaves(value: object, name: str = "") -> dict[str, object]:
+    if not isinstance(value, dict):
+        return {name: value}
+    parts = [leaves(entry, f"{name}.{key}" if name else key) for key, entry in value.items()]
+    return {option: entry for part in parts for option, entry in part.items()}

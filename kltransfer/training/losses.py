@@ -126,7 +126,7 @@ def algorithm1(
     kl_cost: float,
     entropy_cost: float,
 ) -> Losses:
-    """Compute the losses of Algorithm 1, with its slips corrected (README, "Readings of the paper").
+    """Compute the losses of Algorithm 1, with its slips corrected (docs/paper.md).
 
     Args:
         agent: theta, phi, psi; learns.
