@@ -72,7 +72,6 @@ BAD = {
     "task.name=../x": "must be the name of a file in conf/task",
     "scale.name=huge": "choose one of compact, laptop, mini, paper",
     "regime.name=lazy": "choose one of on_policy, replay, single_actor",
-    "logger.name=nonsense": "choose one of csv, wandb",
     "wandb.mode=x": "choose one of online, offline, disabled",
     "wandb.project=a/b": "use letters",
     "device=tpu": "auto, cpu or cuda",
