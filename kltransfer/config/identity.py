@@ -54,9 +54,10 @@ def reconcile(
 
     With `keep_all` the frozen values hold and every difference is returned. Without it the FREE options
     are taken from `asked`, and only the differences in the others are returned. Options that were added
-    to the schema since take the value asked for.
+    to the schema since take the value asked for, FREE ones that have left it are left out.
     """
-    old, new = _content(frozen), _content(asked)
+    new = _content(asked)
+    old = _without_gone(_content(frozen), new)
     changed = differences(old, new)
     kept = old if keep_all else {key: value for key, value in old.items() if key not in FREE}
     settled = OmegaConf.merge(schema(), new, kept)
@@ -80,6 +81,12 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> d
         elif before != after:
             changed[prefix + key] = (before, after)
     return changed
+
+
+def _without_gone(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the FREE options that there are no more."""
+    groups = {key: value for key, value in old.items() if key in FREE and isinstance(value, dict)}
+    return old | {key: {k: v for k, v in value.items() if k in new[key]} for key, value in groups.items()}
 
 
 def _content(config: DictConfig) -> dict[str, Any]:

@@ -67,8 +67,9 @@ class Wandb:
 
 
 @dataclass
-class Logger:
-    name: Annotated[str, OneOf("csv", "wandb")] = MISSING
+class Logger:  # false unless a file of the group switches it on
+    wandb: bool = False
+    tensorboard: bool = False
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.util import find_spec
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -25,6 +26,7 @@ def validate(config: DictConfig) -> None:
     _check_transfer(config)
     _check_replay(config)
     _check_geometry(config)
+    _check_logger(config)
 
 
 def _check(config: DictConfig, key: str, rule: Rule) -> None:
@@ -149,6 +151,11 @@ def _check_geometry(config: DictConfig) -> None:
             kind(**config[group])
         except ValueError as error:
             raise ConfigError(f"{group}: {error}.") from error
+
+
+def _check_logger(config: DictConfig) -> None:
+    if config.logger.tensorboard and find_spec("tensorboard") is None:
+        raise ConfigError("logger=tensorboard needs a package: pip install 'kltransfer[tensorboard]'.")
 
 
 def _require(condition: object, config: DictConfig, key: str, advice: str) -> None:

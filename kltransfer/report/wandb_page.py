@@ -53,7 +53,7 @@ def publish(
 def build(comparison: Comparison, sections: Sequence[Section], entity: str, project: str) -> Any:
     """Return the report, not yet saved: a `wandb_workspaces.reports.v2.Report`."""
     wr, _ = _library()
-    mirrored = sum(option(run.config, "logger") == "wandb" for run in comparison.runs)
+    mirrored = sum(bool(option(run.config, "logger", "wandb", False)) for run in comparison.runs)
     blocks = [
         wr.TableOfContents(),
         wr.MarkdownBlock(

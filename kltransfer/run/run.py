@@ -106,7 +106,7 @@ def train(run: RunFolder, stop: StopRequest) -> None:
             raise Preempted(f"{stop.requested} at {trainer.learner.steps} learner steps, {saved}")
         checkpoint.finish()
         log.draw_curve(folder / "curve.png")
-        if config.logger.name == "wandb" and config.wandb.video:
+        if config.logger.wandb and config.wandb.video:
             film(folder, log)
     finally:
         log.close()
@@ -143,11 +143,16 @@ def obtain_source(run: RunFolder) -> Pretrained | None:
 
 def mirrors(config: DictConfig, folder: Path) -> list[Mirror]:
     """Return where metrics go besides the file; nothing is imported that was not asked for."""
-    if config.logger.name != "wandb":
-        return []
-    from kltransfer.run.wandb_log import WandbLog
+    found: list[Mirror] = []
+    if config.logger.wandb:
+        from kltransfer.run.wandb_log import WandbLog
 
-    return [WandbLog(config, folder)]
+        found.append(WandbLog(config, folder))
+    if config.logger.tensorboard:
+        from kltransfer.run.tensorboard_log import TensorboardLog
+
+        found.append(TensorboardLog(config, folder))
+    return found
 
 
 def film(folder: Path, log: MetricsLog) -> None:

@@ -59,3 +59,13 @@ def test_another_command_may_change_what_does_not_decide_the_result_whatever_rea
     settled, changed = reconcile(frozen, asked, keep_all=False)
     assert (settled.log_every, settled.label, settled.scale.name) == (7, "other", "mini")
     assert changed == {}
+
+
+def test_an_option_of_the_loggers_that_is_gone_does_not_stop_an_old_run(compose: Compose) -> None:
+    asked = compose("logger=tensorboard")
+    frozen = OmegaConf.create(OmegaConf.to_container(asked))
+    frozen.logger = {"name": "csv", "tensorboard": False}
+    settled, changed = reconcile(frozen, asked, keep_all=True)
+    assert settled.logger == {"wandb": False, "tensorboard": False}
+    assert changed["logger.tensorboard"] == (False, True)
+    assert "logger.name" not in changed

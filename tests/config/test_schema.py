@@ -41,6 +41,24 @@ def test_every_choice_composes_and_is_valid(compose: Compose, word: str) -> None
     validate(compose(word))
 
 
+@pytest.mark.parametrize(
+    ("word", "wandb", "tensorboard"),
+    [
+        ("logger=csv", False, False),
+        ("logger=wandb", True, False),
+        ("logger=tensorboard", False, True),
+        ("logger=[csv,wandb,tensorboard]", True, True),
+        ("logger=[tensorboard,wandb]", True, True),
+    ],
+)
+def test_one_logger_or_several_can_be_named(
+    compose: Compose, word: str, wandb: bool, tensorboard: bool
+) -> None:
+    config = compose(word)
+    validate(config)
+    assert config.logger == {"wandb": wandb, "tensorboard": tensorboard}
+
+
 def test_a_frozen_config_holds_no_interpolation_and_no_hydra(compose: Compose) -> None:
     config = compose("transfer_mode=task", "transfer_mode.source.task=move_box")
     text = OmegaConf.to_yaml(config)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from kltransfer.config import validation
 from kltransfer.config.validation import validate
 from kltransfer.errors import ConfigError
 from tests.conftest import Compose
@@ -71,7 +72,6 @@ BAD = {
     "task.name=../x": "must be the name of a file in conf/task",
     "scale.name=huge": "choose one of compact, laptop, mini, paper",
     "regime.name=lazy": "choose one of on_policy, replay, single_actor",
-    "logger.name=nonsense": "choose one of csv, wandb",
     "wandb.mode=x": "choose one of online, offline, disabled",
     "wandb.project=a/b": "use letters",
     "device=tpu": "auto, cpu or cuda",
@@ -114,3 +114,12 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(compose: Compose, words:
     sentence = str(refusal.value)
     assert sentence.endswith(".")
     assert "\n" not in sentence
+
+
+def test_a_logger_whose_package_is_missing_is_refused_with_what_to_install(
+    compose: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validation, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'kltransfer\[tensorboard\]'"):
+        validation.validate(compose("logger=tensorboard"))
+    validation.validate(compose("logger=csv"))

@@ -55,7 +55,7 @@ def config(
         "learner_steps": 1_000_000,
         "log_every": 100_000,
         "device": "cpu",
-        "logger": {"name": "csv"},
+        "logger": {"wandb": False, "tensorboard": False},
         "wandb": {"mode": "online", "project": "kltransfer", "entity": None},
         "command": ["kltransfer", f"seed={seed}"],
         **options,

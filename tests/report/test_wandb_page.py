@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:wandb_worksp
 @pytest.fixture
 def outputs(tmp_path: Path) -> Path:
     for seed in range(2):
-        write_run(tmp_path, config(seed=seed, logger={"name": "wandb"}), [100, 200], [1.0, 50.0])
+        write_run(tmp_path, config(seed=seed, logger={"wandb": True}), [100, 200], [1.0, 50.0])
         write_run(tmp_path, config(agent="svg0", seed=seed), [100, 200], [1.0, 30.0])
     write_run(tmp_path, config(experiment="fig3_center", task="move_box"), state="failed")
     return tmp_path
