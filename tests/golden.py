@@ -171,7 +171,7 @@ class Revision:
         if case.output:
             facts |= {f"line {n}": line for n, line in enumerate(self._plain(done.stdout).splitlines(), 1)}
         found = {path for name in ("*.csv", "checkpoint.pt") for path in self.outputs.rglob(name)}
-        for path in sorted(found - self.known):
+        for path in sorted(found - self.known, key=lambda path: (path.parent, path.suffix)):  # metrics first
             name = str(path.relative_to(self.outputs))
             facts[name] = "is there"
             facts |= (
