@@ -27,6 +27,7 @@ _SIMPLE = (
     (r"argument of type '\w+' is not iterable", "hydra.launcher is a group, as in hydra/launcher=slurm"),
     (r"Interpolation key '(.*?)' not found", "there is no option {0} to take a value from"),
     (r"[Mm]issing mandatory value: (\S+)", "{0} has no value: set it, or a group that does"),
+    (r"Could not load .([^']*)/([^'/]*).$", "there is no {0} {1!r}"),
     (r"Environment variable '(.*?)' not found", "the environment variable {0} is not set"),
 )
 
