@@ -13,7 +13,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from report import ROOT
 
-from kltransfer.config.schema import conf_dir, resolved
+from kltransfer.config.conf import conf_dir
+from kltransfer.config.schema import resolved
 from kltransfer.run.build import make_agent, make_environment, make_trainer
 from kltransfer.training.trainer import Trainer
 

@@ -1,5 +1,5 @@
 """Let `python -m kltransfer` be the command `kltransfer`."""
 
-from kltransfer.cli import main
+from kltransfer.console import kltransfer
 
-main()
+kltransfer()

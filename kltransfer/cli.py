@@ -1,4 +1,4 @@
-"""The command `kltransfer`: compose the config, refuse what makes no sense, freeze the rest, hand over.
+"""The command `kltransfer`: compose the config, refuse what makes no sense, freeze the rest, run it.
 
 Exit codes: 0 done; 1 failed or bad input (one sentence on standard error; a crash shows its traceback);
 75 preempted, everything is saved and the same command resumes.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
-import textwrap
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,14 +27,17 @@ if TYPE_CHECKING:
 # Training draws nothing; without a display dm_control otherwise warns at its import, or aborts later.
 os.environ.setdefault("MUJOCO_GL", "disable")
 
+from kltransfer.config.conf import conf_dir
 from kltransfer.config.names import run_path
-from kltransfer.config.schema import choices, conf_dir, one_line, resolved
+from kltransfer.config.schema import resolved
+from kltransfer.config.sentence import one_line
 from kltransfer.config.source import source_config
 from kltransfer.config.validation import validate
-from kltransfer.errors import Preempted, UserError
+from kltransfer.errors import ConfigError, Preempted, UserError
 from kltransfer.run.folder import outputs_root, settle
+from kltransfer.run.preemption import StopRequest
 
-DONE, FAILED, PREEMPTED = 0, 1, Preempted.exit_code
+DONE, FAILED, PREEMPTED = 0, UserError.exit_code, Preempted.exit_code
 
 
 def main() -> None:
@@ -76,8 +80,17 @@ def _exit_code() -> int:
 
 
 def _is_sentence(error: Exception) -> bool:
-    """Return whether the message of an error says all that a person needs."""
-    return isinstance(error, UserError | HydraException | OmegaConfBaseException)
+    """Return whether an error is about what was asked for or the file system, and no defect of the program.
+
+    Before Hydra calls this program, its ValueError and TypeError are about the command line.
+    """
+    if isinstance(error, UserError | HydraException | OmegaConfBaseException | OSError):
+        return True
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    names = {frame.f_globals.get("__name__", "") for frame in frames} - {__name__}
+    ours = any(name.startswith(("kltransfer.", "hydra_plugins.")) for name in names)
+    called = any(frame.f_code is run_composed.__code__ for frame in frames)
+    return isinstance(error, ValueError | TypeError) and not ours and not called
 
 
 def _fail(sentence: str, code: int) -> int:
@@ -91,6 +104,9 @@ def _compose_and_run() -> BaseException | None:
     Raised through Hydra, an exception would get a line of Hydra's own above it.
     """
     failures: list[BaseException] = []
+    for word in sys.argv[1:]:
+        if word.startswith("~"):
+            raise ConfigError(f"{word}: options cannot be removed; set them to another value.")
 
     @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
     def single_run(composed: DictConfig) -> None:
@@ -109,15 +125,23 @@ def run_composed(composed: DictConfig) -> None:
     """Train the run that Hydra has composed and made a folder for."""
     context = HydraConfig.get()
     folder = Path(context.runtime.output_dir)
+    sys.argv[1:] = [without_secrets(word) for word in sys.argv[1:]]  # provenance and W&B record the command
     try:
         config = prepare(composed, context.overrides.task, folder)
-    except UserError:
+    except (UserError, OSError):
         _remove_if_empty(folder)
         raise
-
-    from kltransfer.run.run import execute  # here, not above: it takes seconds to import torch
-
+    with StopRequest() as stop:  # an import that is interrupted ends in any exception
+        from kltransfer.run.run import execute  # here, not above: it takes seconds to import torch
+    if stop.requested is not None:
+        raise Preempted(f"{stop.requested} before the run began")
     execute(config, folder)
+
+
+def without_secrets(word: str) -> str:
+    """Return a word of a command line with *** for the value of an environment variable, key or password."""
+    secret = re.match(r"([^=]*(?:env_set|key|token|secret|password)[^=]*=)", word, re.IGNORECASE)
+    return f"{secret[1]}***" if secret else word
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -136,14 +160,4 @@ def _folder_resolver(part: str = "", *, _root_: DictConfig) -> str:
     return str(Path(*path.parts[1:]) if part == "run" else outputs_root() / path)
 
 
-def _groups_resolver() -> str:
-    """Return the config groups with their choices, one after the other; Hydra would not break long lines."""
-    conf = conf_dir()
-    groups = sorted(path.name for path in conf.iterdir())
-    lines = (f"{group}: {', '.join(names)}" for group in groups if (names := choices(conf, group)))
-    return "\n".join(textwrap.fill(line, width=110, subsequent_indent="  ") for line in lines)
-
-
 OmegaConf.register_new_resolver("run_folder", _folder_resolver, replace=True)
-OmegaConf.register_new_resolver("conf_dir", lambda: str(conf_dir()), replace=True)
-OmegaConf.register_new_resolver("config_groups", _groups_resolver, replace=True)

@@ -37,7 +37,8 @@ def _composed(words: tuple[str, ...]) -> DictConfig:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from kltransfer.config.schema import conf_dir, resolved
+    from kltransfer.config.conf import conf_dir
+    from kltransfer.config.schema import resolved
 
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return resolved(hydra_compose("config", list(words)), words)

@@ -11,9 +11,11 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from kltransfer import cli
-from kltransfer.config.schema import conf_dir
+from kltransfer.config.conf import conf_dir
 from kltransfer.errors import CheckpointError, Preempted
+from kltransfer.help import main as show_help
 from kltransfer.run.folder import RunFolder
+from kltransfer.run.provenance import record_start
 
 Calls = list[tuple[DictConfig, Path]]
 
@@ -37,13 +39,15 @@ def command(monkeypatch: pytest.MonkeyPatch, words: str) -> int:
     return exit_.value.code
 
 
-def process(*words: str, cwd: Path, conf: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own; `conf` replaces the YAML."""
+def process(
+    *words: str, cwd: Path, conf: Path | None = None, more: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own; `conf` replaces the YAML, `more` adds to the environment."""
     program = "from kltransfer import cli; cli.main()"
     if conf is not None:
         stub = f"c.conf_dir = lambda: pathlib.Path({str(conf)!r})"
-        program = f"import kltransfer.config.schema as c, pathlib; {stub}; {program}"
-    environment = {**os.environ, "PYTHONPATH": str(conf_dir().parent)}
+        program = f"import kltransfer.config.conf as c, pathlib; {stub}; {program}"
+    environment = {**os.environ, "PYTHONPATH": str(conf_dir().parent), **(more or {})}
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", program, *words],
         cwd=cwd,
@@ -89,19 +93,48 @@ def test_a_plain_sweep_uses_the_folders_of_single_runs(
 
 
 BAD = {
-    "body=dog": "Could not find 'body/dog'",
+    "body=dog": "there is no body 'dog': choose one of ant, ball, quadruped",
+    "body=antt": "there is no body 'antt', did you mean ant?",
+    "experiment=fig3left": "there is no experiment 'fig3left', did you mean fig3_left?",
+    "hydra/launcher=slrm": "there is no hydra/launcher 'slrm', did you mean slurm?",
+    "experiment=null": "a group needs the name of one of its choices",
+    "body=3": "a group needs the name of one of its choices",
+    "bodi=ant": "there is no option bodi, did you mean body?",
     "learner_steps=-5": "learner_steps=-5 makes no sense",
-    "learner_steps=many": "could not be converted to Integer",
+    "learner_steps=many": "learner_steps=many makes no sense: it must be a whole number",
+    "learner_steps=1e3": "learner_steps=1e3 makes no sense: it must be a whole number",
     "seed=-1": "seed=-1 makes no sense",
-    "seed=one": "could not be converted to Integer",
+    "seed=one": "seed=one makes no sense: it must be a whole number",
+    "seed=null": "seed=null makes no sense: it needs a value",
     "algorithm.discount=1.5": "must lie between 0 and 1",
+    "algorithm.discount={a:1}": "it must be a number",
+    "algorithm=3": "it is a group of options, set one of them, as algorithm.batch_size=",
+    "algorithm.foo=1": "there is no option algorithm.foo: choose one of batch_size, unroll_length",
+    "agent.low_level.hidden=3": "it must be a list, as [64,64]",
+    "transfer_mode.source=3": "set one of its entries, as transfer_mode.source.task=move_box",
     "agent=svg0 hl_prior=ar1": "leave hl_prior out",
     "agent=distral hl_prior=none ll_sharing=shared": "leave ll_sharing out",
     "lerner_steps=5": "did you mean learner_steps?",
     "+lerner_steps=5": "did you mean learner_steps?",
+    "discount=0.5": "there is no option discount, did you mean algorithm.discount?",
+    "+seed=5": "seed is there already: leave the + out",
+    "~seed": "options cannot be removed",
     "transfer_mode=task transfer_mode.source.task=movebox": "there is no task 'movebox'",
-    "learner_steps=[": "learner_steps=[",
-    "seed=1,2": "Ambiguous value",
+    "learner_steps=[": "learner_steps=[ cannot be read",
+    "label='": "label=' cannot be read: write option=value",
+    "label=a b": "b cannot be read: write option=value",
+    "seed=${nope}": "there is no option nope to take a value from",
+    "label=${oc.env:NOT_SET}": "the environment variable NOT_SET is not set",
+    "seed=1,2": "seed=1,2 is several values: add -m to run each of them",
+    "--resolve": "can only be used in conjunction with --cfg",
+    "hydra.run.dir=/proc/nowhere": "/proc/nowhere cannot be used: No such file or directory",
+    "hydra.run.dir=/dev/null": "/dev/null cannot be used: File exists",
+    "hydra.run.dir=/dev/null/x": "/dev/null/x cannot be used: Not a directory",
+    f"hydra.run.dir=/tmp/{'x' * 300}": "cannot be used: File name too long",
+    "-m seed=range(0,3,0)": "a list of this sweep cannot be made",
+    "-m seed=interval(0,1)": "a sweep needs a list of values",
+    "-m hydra.launcher=3": "hydra.launcher is a group",
+    "-m hydra.sweeper.methods=3": "hydra.sweeper.methods=3 makes no sense",
 }
 
 
@@ -134,7 +167,7 @@ def test_a_typo_in_a_yaml_is_refused_in_one_sentence(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("coefficient:", "coeficient:"))
     done = process("body=ball", cwd=tmp_path, conf=conf)
     assert done.returncode == 1
-    assert_one_sentence(done.stderr, "Key 'coeficient' not in 'PriorOptions' (did you mean coefficient?)")
+    assert_one_sentence(done.stderr, "there is no option coeficient, did you mean hl_prior.coefficient?")
     assert "hl_prior/ar1" in done.stderr
 
 
@@ -197,13 +230,57 @@ def test_a_crash_shows_its_traceback(monkeypatch: pytest.MonkeyPatch, calls: Cal
         cli.main()
 
 
-def test_help_is_readable(tmp_path: Path) -> None:
-    done = process("--help", cwd=tmp_path)
-    assert done.returncode == 0
-    assert done.stderr == ""
-    for part in ("transfer_mode: body, none, task", "kltransfer agent=svg0", "discount: 0.9", "Exit codes"):
-        assert part in done.stdout
-    assert max(len(line) for line in done.stdout.splitlines()) < 220
+def test_help_fits_on_two_screens_and_says_what_to_type_first(capsys: pytest.CaptureFixture[str]) -> None:
+    assert show_help() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 48
+    assert max(map(len, lines)) <= 110
+    printed = "\n".join(lines)
+    for part in ("  transfer_mode: body, none, task", "kltransfer agent=svg0", "--cfg job", "Exit codes"):
+        assert part in printed
+    for group in (path.name for path in conf_dir().iterdir() if path.is_dir() and path.name != "hydra"):
+        assert f"  {group}: " in printed
+
+
+@pytest.mark.parametrize("line", ["kltransfer body=", "kltransfer agent=svg0 algorithm.disc"])
+def test_the_shell_completes_groups_and_options(line: str, tmp_path: Path) -> None:
+    environment = {"COMP_LINE": line, "COMP_POINT": str(len(line))}
+    done = process("-sc", "query=bash", cwd=tmp_path, more=environment)
+    assert done.returncode == 0, done.stderr
+    expected = {"body=ant", "body=ball", "body=quadruped"} if "body" in line else {"algorithm.discount="}
+    assert set(done.stdout.split()) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "recorded"),
+    [
+        ("+hydra.job.env_set.WANDB_API_KEY=abc=d", "+hydra.job.env_set.WANDB_API_KEY=***"),
+        ("hydra.job.env_set={WANDB_API_KEY:abc}", "hydra.job.env_set=***"),
+        ("+wandb.api_key=abc", "+wandb.api_key=***"),
+        ("label=key", "label=key"),
+        ("seed=3", "seed=3"),
+    ],
+)
+def test_secrets_are_masked(word: str, recorded: str) -> None:
+    assert cli.without_secrets(word) == recorded
+
+
+def test_no_file_of_a_run_holds_a_key_that_was_given_on_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, outputs: Path
+) -> None:
+    def execute(config: DictConfig, folder: Path) -> None:
+        with RunFolder(folder, config):
+            record_start(folder / "provenance.json", config.seed)
+        assert os.environ["SOME_API_KEY"] == "secret0"
+
+    run = ModuleType("kltransfer.run.run")
+    run.execute = execute  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "kltransfer.run.run", run)
+    monkeypatch.setenv("SOME_API_KEY", "")
+    assert command(monkeypatch, "seed=7 +hydra.job.env_set.SOME_API_KEY=secret0") == 0
+    files = [file for file in outputs.rglob("*") if file.is_file()]
+    assert {"provenance.json", "config.yaml", "status.json"} <= {file.name for file in files}
+    assert not [file for file in files if b"secret0" in file.read_bytes()]
 
 
 def test_cfg_job_prints_a_config_and_trains_nothing(tmp_path: Path) -> None:

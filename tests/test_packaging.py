@@ -64,7 +64,7 @@ def test_an_installed_wheel_works_in_any_folder(wheel: Path, tmp_path: Path) -> 
         [
             tmp_path / "venv/bin/python",
             "-c",
-            "from kltransfer.config.schema import conf_dir; print(conf_dir())",
+            "from kltransfer.config.conf import conf_dir; print(conf_dir())",
         ],
         cwd=elsewhere,
         env={**environment, "MUJOCO_GL": "disable"},

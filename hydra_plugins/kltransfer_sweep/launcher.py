@@ -38,8 +38,8 @@ class SweepLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run all jobs, and exit with a status other than 0 when any did not finish."""
+        from kltransfer.config.conf import conf_dir
         from kltransfer.config.names import pretrained_path
-        from kltransfer.config.schema import conf_dir
         from kltransfer.config.source import source_config
         from kltransfer.errors import ConfigError
         from kltransfer.run.folder import outputs_root
@@ -65,7 +65,7 @@ class SweepLauncher(Launcher):
 
     def checked(self, kind: type[_Options]) -> _Options:
         """Return the options as a dataclass. Raises `ConfigError` for values of another type or size."""
-        from kltransfer.config.schema import one_line
+        from kltransfer.config.sentence import one_line
         from kltransfer.errors import ConfigError
 
         try:

@@ -14,7 +14,7 @@ from kltransfer.errors import ConfigError
 
 
 class PanelSweeper(BasicSweeper):
-    """Expand methods times the cartesian product of all else; without methods, do what Hydra's sweeper does.
+    """Expand methods times the product of all other lists; without methods, do what Hydra's sweeper does.
 
     Args:
         methods: overrides by the name of a method, which may sweep themselves.
@@ -28,22 +28,24 @@ class PanelSweeper(BasicSweeper):
         only: ListConfig | Sequence[str] | str | None = None,
         params: DictConfig | dict[str, str] | None = None,
     ) -> None:
+        for name, value in (("methods", methods), ("params", params)):
+            if not isinstance(value, Mapping | DictConfig | None):
+                raise ConfigError(f"hydra.sweeper.{name}={value} makes no sense: it must be a mapping.")
         super().__init__(max_batch_size=None, params=dict(params or {}))
         self.methods = {str(name): list(overrides) for name, overrides in (methods or {}).items()}
         chosen = [only] if isinstance(only, str) else list(only or self.methods)
         for name in chosen:
             if name not in self.methods:
-                raise ConfigError(
-                    f"hydra.sweeper.only={name} is none of {', '.join(self.methods) or 'no methods'}."
-                )
+                known = ", ".join(self.methods) or "the methods: there are none"
+                raise ConfigError(f"hydra.sweeper.only={name} is none of {known}.")
         self.chosen = chosen
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Launch all jobs at once; whether they are legal, the launcher checks before it starts the first."""
+        """Launch all jobs at once; the launcher checks all of them before it starts the first."""
         assert self.launcher is not None
         names = {name: [f"hydra.job.name={name}", *self.methods[name]] for name in self.chosen}
         per_method = [self._expand(overrides, arguments) for overrides in (names or {"": []}).values()]
-        # Seed by seed, not method by method: the panel half way shows all methods.
+        # Seed by seed, not method by method: half way, the panel shows all methods.
         rounds = zip_longest(*per_method)
         jobs = [job for around in rounds for job in around if job is not None]
         return [self.launcher.launch(jobs, initial_job_idx=0)]
@@ -53,4 +55,7 @@ class PanelSweeper(BasicSweeper):
         assert self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         parsed = parser.parse_overrides([*self._parse_config(), *overrides, *arguments])
-        return self.split_arguments(parsed, None)[0]
+        try:
+            return self.split_arguments(parsed, None)[0]
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"a list of this sweep cannot be made: {error}.") from error

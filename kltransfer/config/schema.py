@@ -6,19 +6,16 @@ environment are the arguments of what is built from them.
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
-from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.errors import OverrideParseException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kltransfer.agent.options import AgentOptions, PriorOptions
+from kltransfer.config.sentence import one_line
 from kltransfer.envs.spec import BODIES, Arena, Task
 from kltransfer.errors import ConfigError
 from kltransfer.option import Between, NameOf, OneOf, Text
@@ -100,20 +97,6 @@ class Config:
     command: list[str] = field(default_factory=list)
 
 
-def conf_dir() -> Path:
-    """Return the folder of the YAML, absolute: within the package (a wheel) or beside it (a checkout)."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "conf", package.parent / "conf"):
-        if (folder / "config.yaml").is_file():
-            return folder
-    raise ConfigError(f"there is no config.yaml in {package / 'conf'}: install the package again.")
-
-
-def choices(conf: Path, group: str) -> list[str]:
-    """Return the names of a config group's options, in order; none if there is no such group."""
-    return sorted(path.stem for path in (conf / group).glob("*.yaml"))
-
-
 def schema() -> DictConfig:
     """Return the typed, closed frame into which the YAML is merged: a key it does not have is an error."""
     frame: DictConfig = OmegaConf.structured(Config)
@@ -153,41 +136,6 @@ def resolved(composed: DictConfig, overrides: Sequence[str] | None = None) -> Di
     if overrides is not None:
         config.command = ["kltransfer", *overrides]
     return config
-
-
-def one_line(error: BaseException) -> str:
-    """Return the message of an error of Hydra's or OmegaConf's, with its cause, as one sentence."""
-    if isinstance(error, ConfigError):
-        return str(error)
-    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
-    # Hydra does not say which word it could not read.
-    parts = [f"cannot read {error.override}"] if isinstance(error, OverrideParseException) else []
-    for problem in (error, cause):
-        # What follows is for those who write Hydra apps, or advice that a closed schema makes wrong.
-        text = re.split(
-            r"\n\s*(?:full_key|object_type|Config search path|To append|See https)", str(problem or "")
-        )[0]
-        parts.append(" ".join(text.split()).rstrip("."))
-    sentence = ": ".join(dict.fromkeys(part for part in parts if part)) or type(error).__name__
-    return sentence + _suggestion(sentence) + "."
-
-
-def _suggestion(sentence: str) -> str:
-    """Return the option that a mistyped one was probably meant to be."""
-    typo = re.search(r"Key '(\w+)' not in '(\w+)'", sentence)
-    if typo is None:
-        return ""
-    known = [option.name for kind in _schemas(Config) if kind.__name__ == typo[2] for option in fields(kind)]
-    near = difflib.get_close_matches(typo[1], known, n=1)
-    return f" (did you mean {near[0]}?)" if near else f" (its options are {', '.join(known)})"
-
-
-def _schemas(kind: type) -> list[type]:
-    """Return a dataclass and all that its fields are made of."""
-    inner = [
-        entry for entry in get_type_hints(kind).values() if isinstance(entry, type) and is_dataclass(entry)
-    ]
-    return [kind, *(schema for entry in inner for schema in _schemas(entry))]
 
 
 ConfigStore.instance().store(name="schema", node=schema())

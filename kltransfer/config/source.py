@@ -9,7 +9,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kltransfer.config.schema import choices, one_line, schema
+from kltransfer.config.conf import choices
+from kltransfer.config.schema import schema
+from kltransfer.config.sentence import one_line
 from kltransfer.config.validation import validate
 from kltransfer.errors import ConfigError
 

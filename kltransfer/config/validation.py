@@ -9,7 +9,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kltransfer.agent.options import FLAT_AGENTS
-from kltransfer.config.schema import Config, choices, conf_dir
+from kltransfer.config.conf import choices, conf_dir
+from kltransfer.config.schema import Config
 from kltransfer.envs.spec import Arena, Task
 from kltransfer.errors import ConfigError
 from kltransfer.option import NameOf, Rule, rules

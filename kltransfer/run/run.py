@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from kltransfer.atomic import write_atomically
 from kltransfer.checkpoint import load, save
+from kltransfer.config.conf import conf_dir
 from kltransfer.config.names import pretrained_path
-from kltransfer.config.schema import conf_dir
 from kltransfer.config.source import source_config
 from kltransfer.errors import CheckpointNotSaved, Preempted, RunFolderError
 from kltransfer.run.build import choose_device, make_agent, make_environment, make_trainer, seeds

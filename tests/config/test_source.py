@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from omegaconf import DictConfig
 
+from kltransfer.config.conf import conf_dir
 from kltransfer.config.identity import config_hash, differences
-from kltransfer.config.schema import conf_dir
 from kltransfer.config.source import source_config
 from kltransfer.errors import ConfigError
 from tests.conftest import Compose

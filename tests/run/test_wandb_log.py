@@ -19,7 +19,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
 
-import kltransfer.config.schema
+import kltransfer.config.conf
 from kltransfer.errors import Preempted
 from kltransfer.run import wandb_log
 from kltransfer.run.wandb_log import WandbLog, labels, run_id
@@ -280,7 +280,7 @@ def test_labels_come_from_the_config_axes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("logger", ["csv", "wandb", "[csv,wandb,tensorboard]"])
 def test_wandb_options_exist_with_every_logger(logger: str) -> None:
-    with initialize_config_dir(str(kltransfer.config.schema.conf_dir()), version_base="1.3"):
+    with initialize_config_dir(str(kltransfer.config.conf.conf_dir()), version_base="1.3"):
         composed = compose("config", [f"logger={logger}", "wandb.mode=offline"])
     assert composed.logger.wandb == ("wandb" in logger)
     assert composed.wandb == {

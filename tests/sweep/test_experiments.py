@@ -13,7 +13,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 
 from kltransfer import cli
-from kltransfer.config.schema import conf_dir
+from kltransfer.config.conf import conf_dir
 from kltransfer.sweep import driver, local
 from kltransfer.sweep.plan import PRETRAINING, Run
 

@@ -1,0 +1,84 @@
+"""The console scripts: they import their command late, and no defect of the terminal ends it.
+
+Nothing here imports more than Python's own library, so that Ctrl-C and a closed pipe are handled from the
+first moment.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+from kltransfer.errors import UserError
+
+INTERRUPTED = 130  # as shells say: 128 + SIGINT
+
+
+def kltransfer() -> NoReturn:
+    """Run `kltransfer`."""
+    if {"-h", "--help"}.intersection(sys.argv[1:]):
+        _run("kltransfer", "kltransfer.help")
+    _run("kltransfer", "kltransfer.cli")
+
+
+def evaluate() -> NoReturn:
+    """Run `kltransfer-eval`."""
+    _run("kltransfer-eval", "kltransfer.evaluation.command")
+
+
+def report() -> NoReturn:
+    """Run `kltransfer-report`."""
+    _run("kltransfer-report", "kltransfer.report.command")
+
+
+def status() -> NoReturn:
+    """Run `kltransfer-status`."""
+    _run("kltransfer-status", "kltransfer.sweep.status")
+
+
+def _run(name: str, module: str) -> NoReturn:
+    """Import a module, call its `main`, and exit with what that returns."""
+    forgive_closed_output()
+    heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    def leave(number: int, frame: object) -> None:
+        # Not an exception: libraries turn one that comes while they are imported into others.
+        os.write(2, f"{name}: interrupted.\n".encode())
+        os._exit(INTERRUPTED)
+
+    if heard:
+        signal.signal(signal.SIGINT, leave)
+    command = import_module(module).main
+    if heard:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code = command()
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted.", file=sys.stderr)
+        code = INTERRUPTED
+    except UserError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        code = error.exit_code
+    sys.exit(code)
+
+
+def forgive_closed_output() -> None:
+    """Drop what can no longer be printed, because a reader like `head` has left or a disk is full."""
+    for name, stream in (("stdout", sys.__stdout__), ("stderr", sys.__stderr__)):
+        if stream is not None and getattr(sys, name) is stream:
+            raw = io.BufferedWriter(_Forgiving(stream.fileno(), "w", closefd=False))
+            text = io.TextIOWrapper(raw, stream.encoding, "backslashreplace", line_buffering=True)
+            setattr(sys, name, text)
+            setattr(sys, f"__{name}__", text)
+
+
+class _Forgiving(io.FileIO):
+    def write(self, data: object) -> int:
+        try:
+            return super().write(data)  # type: ignore[arg-type]
+        except OSError:
+            return memoryview(data).nbytes  # type: ignore[arg-type]

@@ -1,0 +1,126 @@
+"""The console scripts as processes: pipes that close, Ctrl-C at any moment, what they import."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+START = "import sys; from kltransfer import console; sys.argv[1:] = {words!r}; console.{script}()"
+HEAVY = ("torch", "mujoco", "dm_control")
+
+
+def program(script: str, *words: str, before: str = "") -> list[str]:
+    return [sys.executable, "-c", before + START.format(script=script, words=list(words))]
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "heavy"),
+    [
+        ("kltransfer", ("--help",), (*HEAVY, "hydra", "omegaconf", "numpy")),
+        ("kltransfer", ("body=antt",), HEAVY),
+        ("status", (".",), (*HEAVY, "hydra", "omegaconf", "numpy")),
+        ("report", (".",), HEAVY),
+        ("evaluate", ("--help",), HEAVY),
+    ],
+)
+def test_help_refusals_and_status_import_nothing_heavy(
+    script: str, words: tuple[str, ...], heavy: tuple[str, ...], tmp_path: Path
+) -> None:
+    report = f"print(*(set({heavy}) & sys.modules.keys()), file=sys.__stderr__)"
+    before = f"import atexit, sys; atexit.register(lambda: {report}); "
+    done = subprocess.run(
+        program(script, *words, before=before), cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == ""
+
+
+@pytest.mark.parametrize("end", ["closed pipe", "full disk"])
+def test_output_that_nobody_takes_does_not_end_a_command(end: str, tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from kltransfer.console import forgive_closed_output; forgive_closed_output()\n"
+        "for line in range(100_000): print('word', line)\n"
+        "open(sys.argv[1], 'w').write('done')"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "end")]
+    if end == "full disk":
+        with open("/dev/full", "w") as full:
+            code = subprocess.run(command, stdout=full, timeout=60).returncode
+    else:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.readline()
+            process.stdout.close()
+            assert process.stderr.read() == b""
+        code = process.returncode
+    assert code == 0
+    assert (tmp_path / "end").read_text() == "done"
+
+
+@pytest.mark.parametrize(
+    ("script", "name", "module"),
+    [
+        ("kltransfer", "kltransfer", "hydra"),
+        ("kltransfer", "kltransfer", "kltransfer.lock"),
+        ("status", "kltransfer-status", "kltransfer.lock"),
+    ],
+)
+def test_ctrl_c_during_the_imports_is_one_sentence(
+    script: str, name: str, module: str, tmp_path: Path
+) -> None:
+    before = (
+        "import os, signal, sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Stop())\n"
+    )
+    done = subprocess.run(
+        program(script, str(tmp_path), before=before),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (130, f"{name}: interrupted.\n")
+
+
+@pytest.mark.slow
+def test_a_run_whose_reader_has_left_trains_to_its_end(outputs: Path, tmp_path: Path) -> None:
+    words = (
+        "learner_steps=2000",
+        "log_every=500",
+        "regime.min_replay_size=700",
+        "agent.low_level.hidden=[8]",
+    )
+    process = subprocess.Popen(
+        program("kltransfer", *words), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=180) == 0
+    (status,) = outputs.rglob("status.json")
+    assert '"finished"' in status.read_text()
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_torch_is_imported_is_one_sentence(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        program("kltransfer", "seed=3"), cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    folder = Path(os.environ["KLTRANSFER_OUTPUTS"])
+    while not list(folder.rglob("seed=3")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 75
+    assert said.startswith("kltransfer: stopped: SIGINT")
+    assert len(said.splitlines()) == 1
