@@ -22,6 +22,8 @@ FREE = (
     "log_every",
     "checkpoint_every",
     "device",
+    "chance",
+    "claim",
 )
 
 

@@ -70,6 +70,12 @@ class Logger:  # false unless a file of the group switches it on
 
 
 @dataclass
+class Claim:
+    ahead: str = ""
+    of: list[str] = field(default_factory=list)
+
+
+@dataclass
 class Config:
     """Everything one run is made from."""
 
@@ -93,6 +99,8 @@ class Config:
     log_every: Annotated[int, Between(1, 10**12)] = MISSING
     checkpoint_every: Annotated[int, Between(1, 10**12)] = MISSING
     device: Annotated[str, Text(r"auto|cpu|cuda(:\d{1,2})?", "choose auto, cpu or cuda")] = MISSING
+    chance: float | None = None
+    claim: Claim = field(default_factory=Claim)
     # The words this run was asked for with, the program's name first; empty when code asked for it.
     command: list[str] = field(default_factory=list)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from kltransfer.interval import LEVEL, Interval
-from kltransfer.report.panel import Group, Panel
+from kltransfer.report.panel import Panel
 from kltransfer.report.summary import MEASURES, Summary
 
 MEASURE = "mean_return"  # by which a method is ahead: higher is faster, or better, or both
 LEAST_SEEDS = 3  # with two each, one method is ahead in all pairs by chance in one case of six
+UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 class Verdict(StrEnum):
@@ -25,82 +25,77 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """How one method stands to one that it is claimed to be ahead of.
-
-    `probability` is that of improvement; `seeds` are those of the method with fewer.
-    """
+    """How likely a run is ahead of one of the `other` method; `seeds` are those of the method with fewer."""
 
     other: str
-    probability: Interval[float] | None
-    seeds: int
+    probability: Interval[float] = UNKNOWN
+    seeds: int = 0
 
     @property
     def verdict(self) -> Verdict:
         """Return whether the interval lies above 0.5, below it, or contains it."""
-        if self.probability is None or self.seeds < LEAST_SEEDS or not math.isfinite(self.probability.low):
-            return Verdict.OPEN
-        if self.probability.low > 0.5:
+        if self.seeds >= LEAST_SEEDS and self.probability.low > 0.5:
             return Verdict.HOLDS
-        return Verdict.FAILS if self.probability.high < 0.5 else Verdict.OPEN
+        if self.seeds >= LEAST_SEEDS and self.probability.high < 0.5:
+            return Verdict.FAILS
+        return Verdict.OPEN
+
+    @property
+    def words(self) -> str:
+        """Return the numbers, as in '0.96 [0.76, 1.00] against SVG-0 (5 seeds)'."""
+        number = "unknown" if math.isnan(self.probability.value) else f"{self.probability:.2f}"
+        return f"{number} against {self.other} ({self.seeds} seed{'' if self.seeds == 1 else 's'})"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The claim of one panel with what was found; `unknown` are names that are no method of the panel."""
+    """That one method is ahead of others, with what was found."""
 
     ahead: str
     findings: tuple[Finding, ...]
-    unknown: tuple[str, ...]
     is_final: bool  # whether all runs have finished
 
     @property
     def verdict(self) -> Verdict:
         """Return that the claim holds against all others, fails against one, or cannot be told."""
-        verdicts = {finding.verdict for finding in self.findings}
+        verdicts = [finding.verdict for finding in self.findings]
         if Verdict.FAILS in verdicts:
             return Verdict.FAILS
-        return Verdict.HOLDS if verdicts == {Verdict.HOLDS} and not self.unknown else Verdict.OPEN
+        return Verdict.OPEN if Verdict.OPEN in verdicts else Verdict.HOLDS
 
     @property
-    def sentence(self) -> str:
-        """Say it with the numbers."""
-        others = ", ".join(finding.other for finding in self.findings)
-        start = f"{self.ahead} is ahead of {others}: {self.verdict}{'' if self.is_final else ' so far'}."
-        if self.unknown:
-            return f"{start} The panel has no run of {', '.join(self.unknown)}."
-        numbers = "; ".join(_numbers(finding) for finding in self.findings)
-        return f"{start} Probability of a higher {MEASURES[MEASURE]} [{LEVEL:.0%}]: {numbers}."
+    def statement(self) -> str:
+        """Return the claim and the verdict, as in 'AR-1 is ahead of SVG-0 and DISTRAL: holds'."""
+        others = " and ".join(finding.other for finding in self.findings)
+        return f"{self.ahead} is ahead of {others}: {self.verdict}{'' if self.is_final else ' so far'}"
+
+    @property
+    def numbers(self) -> str:
+        """Return the sentence with the numbers behind the verdict."""
+        found = ", ".join(finding.words for finding in self.findings)
+        return f"Probability of a higher {MEASURES[MEASURE]}, with {100 * LEVEL:.0f} % intervals: {found}."
 
 
 def judge_claim(panel: Panel, summary: Summary) -> Claim | None:
-    """Return the claim of a panel's experiment and what its runs say to it; None where there is no claim."""
+    """Return the claim of a panel's experiment and what its runs say to it; None where there is no claim.
+
+    The claim names methods as the experiment's YAML does; which runs they are is said by plan.json.
+    """
     if panel.claim is None:
         return None
     groups = {run.method: group for group in panel.groups for run in group.runs}
-    names = [panel.claim["ahead"], *panel.claim["of"]]
-    ahead = groups.get(names[0])
-    return Claim(
-        ahead=ahead.name if ahead else names[0],
-        findings=tuple(_findings(ahead, names[1:], groups, summary)),
-        unknown=tuple(name for name in names if name not in groups),
-        is_final=all(group.is_whole for group in panel.groups),
-    )
-
-
-def _findings(
-    ahead: Group | None, others: Iterable[str], groups: dict[str, Group], summary: Summary
-) -> Iterable[Finding]:
-    for name in others:
+    ahead = groups.get(panel.claim["ahead"])
+    findings = []
+    for name in panel.claim["of"]:
         other = groups.get(name)
         if ahead is None or other is None:
-            yield Finding(other.name if other else name, None, 0)
+            findings.append(Finding(other.name if other else name))
             continue
         seeds = min(len({run.seed for run in group.with_rows}) for group in (ahead, other))
-        yield Finding(other.name, summary.improvements[MEASURE].get((ahead.name, other.name)), seeds)
-
-
-def _numbers(finding: Finding) -> str:
-    probability = "no value yet" if finding.probability is None else f"{finding.probability:.2f}"
-    seeds = f"{finding.seeds} seed{'' if finding.seeds == 1 else 's'}"
-    few = f", fewer than {LEAST_SEEDS}" if finding.seeds < LEAST_SEEDS else ""
-    return f"{finding.other} {probability} ({seeds}{few})"
+        found = summary.improvements[MEASURE].get((ahead.name, other.name), UNKNOWN)
+        findings.append(Finding(other.name, found, seeds))
+    return Claim(
+        ahead=ahead.name if ahead else panel.claim["ahead"],
+        findings=tuple(findings),
+        is_final=all(group.is_whole for group in panel.groups),
+    )

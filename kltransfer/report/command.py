@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{contents(comparison.runs)}.")
         for section in sections:
             if section.claim:
-                print(f"{section.panel.title}: {section.claim.sentence}")
+                print(f"{section.claim.statement}. {section.panel.title}. {section.claim.numbers}")
         print(page)
         if options.wandb:
             from kltransfer.report.wandb_page import publish
@@ -120,7 +120,7 @@ def _quotable(section: Section) -> str:
     """Return the part of a text about one panel: the claim, how it was made, and the tables."""
     panel = section.panel
     parts = [f"## {panel.title}: {panel.subtitle}"]
-    parts += [f"**Claim {section.claim.verdict}.** {section.claim.sentence}"] if section.claim else []
+    parts += [f"**{section.claim.statement}.** {section.claim.numbers}"] if section.claim else []
     parts += [f"{contents(panel.runs)}; {section.made_with}."]
     for table in section.tables:
         parts += [f"{table.title}:", table.markdown().rstrip()] if table.rows else []

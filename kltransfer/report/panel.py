@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from kltransfer.config.identity import FREE
 from kltransfer.config.names import (
     PRETRAINED,
@@ -22,6 +24,7 @@ from kltransfer.config.names import (
     panel_key,
     source_title,
 )
+from kltransfer.config.schema import conf_dir
 from kltransfer.envs.spec import Task
 from kltransfer.envs.tasks import BONUS, PREDICATE_REWARD
 from kltransfer.report.runs import Run, read_runs
@@ -138,12 +141,18 @@ class Panel:
 
     @property
     def claim(self) -> Mapping[str, Any] | None:
-        """Return what the experiment claims; pretraining claims nothing."""
-        stated: Mapping[str, Any] | None = self._stated("claim")
-        return None if self.experiment == PRETRAINED else stated
+        """Return what the experiment claims: its method `ahead` of the methods `of`."""
+        stated: Mapping[str, Any] | None = self._stated("claim", empty={"ahead": "", "of": []})
+        return stated
 
-    def _stated(self, option: str) -> Any:
-        return next((run.config[option] for run in self.runs if run.config.get(option) is not None), None)
+    def _stated(self, option: str, empty: Any = None) -> Any:
+        """Return what the runs' configs state, or else the experiment's YAML does; pretraining has none."""
+        if self.experiment == PRETRAINED:
+            return None
+        file = conf_dir() / "experiment" / f"{self.experiment}.yaml"
+        today: Any = OmegaConf.to_container(OmegaConf.load(file)) if file.is_file() else {}
+        stated = [config.get(option) for config in (*(run.config for run in self.runs), today)]
+        return next((value for value in stated if value not in (None, empty)), None)
 
 
 @dataclass(frozen=True)

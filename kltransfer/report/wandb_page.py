@@ -142,6 +142,6 @@ def _plots() -> list[Any]:
 def _words(section: Section) -> str:
     """Return what the page says of a panel above its plots, in Markdown."""
     methods = section.tables[0]
-    claim = f"**{section.claim.sentence}**\n\n" if section.claim else ""
+    claim = f"**{section.claim.statement}.** {section.claim.numbers}\n\n" if section.claim else ""
     start = f"{section.panel.subtitle}. {contents(section.panel.runs)}."
     return f"{claim}{start}\n\n{methods.title}:\n\n{methods.markdown()}"

@@ -113,15 +113,22 @@ def write_run(
     return folder
 
 
-def write_plan(experiment: Path, folders: Mapping[Path, Sequence[Path]]) -> None:
-    """Write the plan of an experiment: run folders, each with the folders it depends on."""
+def write_plan(
+    experiment: Path, folders: Mapping[Path, Sequence[Path]], methods: Mapping[Path, str] | None = None
+) -> None:
+    """Write the plan of an experiment: run folders, each with the folders it depends on.
+
+    `methods` are the names of their methods, those of their folders where it is not given.
+    """
     entries = []
     for folder, sources in folders.items():
         seeds = dict(part.split("=") for part in folder.parts if part.startswith(("seed=", "transfer_seed=")))
         entries.append(
             {
                 "folder": os.path.relpath(folder, experiment),
-                "method": "pretraining" if "pretrained" in folder.parts else folder.parent.name,
+                "method": (methods or {}).get(
+                    folder, "pretraining" if "pretrained" in folder.parts else folder.parent.name
+                ),
                 "seed": int(seeds["seed"]),
                 "transfer_seed": int(seeds["transfer_seed"]) if "transfer_seed" in seeds else None,
                 "depends_on": [os.path.relpath(source, experiment) for source in sources],

@@ -152,6 +152,16 @@ def test_axes_are_named_with_units(outputs: Path) -> None:
     assert axes.get_ylabel() == "Average episode return (reward)"
 
 
+def test_chance_is_a_line_across_the_curves(tmp_path: Path) -> None:
+    write_run(tmp_path, config(chance=17.5), STEPS, np.linspace(10, 60, 20))
+    panel = compare([tmp_path]).panels[0]
+    figure = draw([(panel, panel_curves(panel))], "mean", Threshold(0.9))
+    (axes,) = figure.subfigs[0].axes
+    assert [17.5, 17.5] in [list(line.get_ydata()) for line in axes.lines]
+    (legend,) = figure.subfigs[0].legends
+    assert [text.get_text() for text in legend.get_texts()] == ["AR-1 (1 seed)", "chance (17.5)"]
+
+
 def test_curves_are_thin_where_they_do_not_rest_on_all_runs(outputs: Path) -> None:
     panel = compare([outputs]).panels[1]
     curves = panel_curves(panel)

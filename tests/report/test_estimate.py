@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scipy import stats
 from kltransfer.report.estimate import (
     bootstrap,
     by_seed,
+    estimate,
     improvement,
     interquartile_mean,
     mean_and_std,
@@ -102,3 +104,14 @@ def test_the_same_runs_give_the_same_interval() -> None:
     sample = np.random.default_rng(3).normal(size=(2, 5, 2))
     first, second = bootstrap(interquartile_mean, sample), bootstrap(interquartile_mean, sample)
     np.testing.assert_array_equal(first.low, second.low)
+
+
+def test_a_median_that_is_half_way_to_infinity_is_infinite() -> None:
+    assert estimate(median, ([1.0, math.inf], [0, 1])).value == math.inf
+    assert estimate(median, ([1.0, 3.0, math.inf], [0, 1, 2])).value == 3.0
+
+
+def test_runs_without_a_number_are_left_out_of_an_estimate() -> None:
+    found = estimate(median, ([1.0, NAN, 3.0, 5.0], [0, 1, 2, 3]))
+    assert found == estimate(median, ([1.0, 3.0, 5.0], [0, 2, 3]))
+    assert math.isnan(estimate(median, ([NAN], [0])).value)

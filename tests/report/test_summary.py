@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from kltransfer.report.panel import Panel, compare
-from kltransfer.report.summary import Threshold, comparison_step, final_value, mean_return, summarise
+from kltransfer.report.summary import (
+    Threshold,
+    comparison_step,
+    final_value,
+    mean_return,
+    steps_to_half,
+    summarise,
+)
 
 from .folders import config, write_run
 
@@ -93,3 +100,44 @@ def test_estimates_of_a_table_agree_with_the_runs(tmp_path: Path) -> None:
     assert estimate.middle.value == pytest.approx(52.0)
     assert 10.0 <= estimate.middle.low < 52.0 < estimate.middle.high <= 56.0
     assert row.hours == pytest.approx(5 * 0.01 * 1000 / 3600)
+
+
+def test_steps_to_half_are_to_half_of_what_an_episode_can_have(tmp_path: Path) -> None:
+    """One predicate pays 10 and success 50: half of it is a return of 30."""
+    for seed, first in enumerate((100, 200, 300)):
+        returns = [30.0 if step >= first else 29.9 for step in (100, 200, 300)]
+        write_run(tmp_path, config(seed=seed), [100, 200, 300], returns)
+    summary = summarise(panel_of(tmp_path), SUCCESS)
+    assert summary.half == 30.0
+    assert summary.methods[0].steps_to_half == (200.0, 100.0, 300.0)
+
+
+def test_a_run_without_half_of_the_return_counts_as_never_once_it_is_long_enough(tmp_path: Path) -> None:
+    write_run(tmp_path, config(), [100, 1000], [0.0, 10.0])
+    write_run(tmp_path, config(seed=1), [100, 200], [0.0, 10.0], state="running")
+    write_run(tmp_path, config(seed=2), [100, 200], [0.0, 40.0], state="running")
+    ended, short, early = panel_of(tmp_path).runs
+    assert math.isinf(steps_to_half(ended, 30.0, 1000))
+    assert math.isnan(steps_to_half(short, 30.0, 1000))
+    assert steps_to_half(early, 30.0, 1000) == 200.0
+    assert math.isinf(steps_to_half(early, 30.0, 100))
+    assert math.isnan(steps_to_half(early, math.nan, 1000))
+
+
+def test_fewer_steps_to_half_are_an_improvement_and_never_ties_with_never(tmp_path: Path) -> None:
+    for seed, (fast, slow) in enumerate([(100, 300), (200, 300), (None, None)]):
+        for agent, first in (("hierarchical", fast), ("svg0", slow)):
+            returns = [60.0 * (first is not None and step >= first) for step in (100, 200, 300)]
+            write_run(tmp_path, config(agent=agent, seed=seed), [100, 200, 300], returns)
+    found = summarise(panel_of(tmp_path), SUCCESS).improvements["steps_to_half"]
+    # Of the 9 pairs AR-1 wins 6, loses the 2 in which only it never gets there, and ties once.
+    assert found["AR-1", "SVG-0"].value == pytest.approx(6.5 / 9)
+    assert found["SVG-0", "AR-1"].value == pytest.approx(2.5 / 9)
+
+
+def test_the_mean_return_of_a_method_is_over_its_runs(tmp_path: Path) -> None:
+    for seed, end in enumerate((10.0, 20.0, 60.0)):
+        write_run(tmp_path, config(seed=seed), [100, 300], [0.0, end])
+    (method,) = summarise(panel_of(tmp_path), SUCCESS).methods
+    assert method.mean_return.mean == pytest.approx(15.0)
+    assert method.mean_return.middle == pytest.approx((15.0, 5.0, 30.0))
