@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from kltransfer.config.conf import conf_dir
 from kltransfer.config.identity import FREE
 from kltransfer.config.names import (
     PRETRAINED,
@@ -24,7 +25,6 @@ from kltransfer.config.names import (
     panel_key,
     source_title,
 )
-from kltransfer.config.schema import conf_dir
 from kltransfer.envs.spec import Task
 from kltransfer.envs.tasks import BONUS, PREDICATE_REWARD
 from kltransfer.report.runs import Run, read_runs

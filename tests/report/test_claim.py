@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from kltransfer.config.conf import conf_dir
 from kltransfer.config.identity import config_hash
-from kltransfer.config.schema import conf_dir
 from kltransfer.interval import Interval
 from kltransfer.report import main
 from kltransfer.report.claim import Claim, Finding, Verdict, judge_claim
