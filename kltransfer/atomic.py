@@ -60,12 +60,15 @@ def _parse_field(value: Any, kind: Any) -> Any:
 def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
     """Write the joined `parts` to `path` by way of a temporary file beside it.
 
-    The temporary name is fixed, so that one left by a crash is overwritten the next time; hence one
-    writer at a time. On OSError the temporary file is removed and `path` is what it was.
+    The temporary name is fixed, so that one left by a crash is removed the next time; hence one writer at a
+    time. Nothing is written through a link. On OSError the temporary file is removed and `path` is what it
+    was.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+        with open(descriptor, "wb") as file:
             for part in parts:
                 file.write(part)
             file.flush()

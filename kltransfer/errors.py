@@ -23,6 +23,10 @@ class CheckpointNotSaved(CheckpointError):
     """A checkpoint that could not be written; the one before it is intact."""
 
 
+class DivergenceError(UserError):
+    """Numbers that are not finite, in a run or in what an agent does."""
+
+
 class OutputError(UserError):
     """A file that cannot be written as asked."""
 

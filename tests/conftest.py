@@ -26,7 +26,7 @@ def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "outputs"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def compose() -> Compose:
     """Return a function from the words of a command to the config of its run, not yet validated."""
     return lambda *words: _composed(words).copy()

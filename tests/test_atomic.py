@@ -73,3 +73,13 @@ def test_a_folder_in_the_place_of_json_is_named(tmp_path: Path) -> None:
     problems: list[str] = []
     assert read_json(tmp_path, Note, problems) is None
     assert problems == [f"{tmp_path} cannot be read and is left out: Is a directory."]
+
+
+def test_nothing_is_written_through_a_link_in_the_place_of_the_temporary_file(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("of somebody else")
+    (tmp_path / ".file.tmp").symlink_to(other)
+    write_atomically(tmp_path / "file", b"new")
+    assert other.read_text() == "of somebody else"
+    assert (tmp_path / "file").read_text() == "new"
+    assert sorted(os.listdir(tmp_path)) == ["file", "other"]

@@ -73,6 +73,26 @@ def reconcile(
     return settled, changed
 
 
+def foreign(theirs: Any, ours: DictConfig) -> dict[str, tuple[Any, Any]]:
+    """Return the options that decide the result and that the config of a checkpoint has another value for.
+
+    Options that the program has gained since are no difference. Raises ValueError for no config.
+    """
+    if not isinstance(theirs, dict):
+        raise ValueError("its config is not a mapping")
+    free = {*FREE, *(("transfer_seed",) if ours.transfer_mode.name == "none" else ())}
+    changed = differences(theirs, _content(ours))
+    return {
+        key: pair for key, pair in changed.items() if key.split(".")[0] not in free and pair[0] is not ABSENT
+    }
+
+
+def listed(changed: dict[str, tuple[Any, Any]]) -> str:
+    """Return differences as text, the first four of them."""
+    first = ", ".join(f"{key}={old!r}, not {new!r}" for key, (old, new) in list(changed.items())[:4])
+    return first + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
+
+
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
     """Return the options of two nested mappings that differ, by dotted name; ABSENT where one has none."""
     changed: dict[str, tuple[Any, Any]] = {}

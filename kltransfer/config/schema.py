@@ -7,8 +7,8 @@ environment are the arguments of what is built from them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, TypeVar
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -21,6 +21,7 @@ from kltransfer.errors import ConfigError
 from kltransfer.option import Between, NameOf, OneOf, Text
 from kltransfer.training.options import Algorithm, Regime
 
+T = TypeVar("T")
 MODULE_STATES = ("new", "initialised", "frozen")
 ModuleState = Annotated[str, OneOf(*MODULE_STATES)]
 _FOLDER = Text(r"(?!\.)[\w.=-]{0,64}", "use up to 64 letters, digits and _ . = -, for a folder is named so")
@@ -114,13 +115,17 @@ def schema() -> DictConfig:
     return frame
 
 
-def typed(config: DictConfig) -> Config:
-    """Return a config as the dataclass that the schema is. Raises `ConfigError`."""
+def part(config: DictConfig, kind: type[T]) -> T:
+    """Return the group of a config whose schema is the dataclass `kind`, as such a dataclass.
+
+    Raises `ConfigError` for a value of a wrong type or none at all.
+    """
+    (group,) = (field.name for field in fields(Config) if field.default_factory is kind)
     try:
-        options = OmegaConf.to_object(OmegaConf.merge(schema(), config))
+        options = OmegaConf.to_object(OmegaConf.select(OmegaConf.merge(schema(), config), group))
     except (OmegaConfBaseException, ValueError) as error:
         raise ConfigError(one_line(error)) from error
-    assert isinstance(options, Config)
+    assert isinstance(options, kind)
     return options
 
 
@@ -142,7 +147,8 @@ def resolved(composed: DictConfig, overrides: Sequence[str] | None = None) -> Di
         raise ConfigError(f"{missing[0]} has no value: set {missing[0]}= or a group that does.")
     assert isinstance(config, DictConfig)
     if overrides is not None:
-        config.command = ["kltransfer", *overrides]
+        # Escaped: an interpolation in a word was resolved above and must not be again.
+        config.command = ["kltransfer", *(word.replace("${", r"\${") for word in overrides)]
     return config
 
 

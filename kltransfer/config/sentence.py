@@ -40,7 +40,7 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None:  # a config that Hydra misses has none
         return f"{error.filename or 'a file'} cannot be used: {error.strerror or error}."
     if isinstance(error, OverrideParseException):
-        word = " ".join(str(error.override).split())
+        word = shortened(" ".join(str(error.override).split()))
         return f"{word} cannot be read: write option=value, with quotes around a value with signs."
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
     parts: list[str] = []
@@ -52,11 +52,16 @@ def one_line(error: BaseException) -> str:
         parts.append(" ".join(message.split()).rstrip(".!"))
     text = ": ".join(dict.fromkeys(part for part in parts if part)) or type(error).__name__
     key = next((key for problem in (cause, error) if (key := getattr(problem, "full_key", None))), "")
-    sentence = _plain(text, key)
+    sentence = shortened(_plain(text, key))
     place = re.match(r"In '([^']+/[^']+)'", text)
     if place and "there is no option" in sentence:
         sentence = f"in {place[1]}.yaml: {sentence}"
     return sentence if sentence.endswith("?") else f"{sentence}."
+
+
+def shortened(text: str, most: int = 400) -> str:
+    """Return a text without its middle if it has more characters than `most`."""
+    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

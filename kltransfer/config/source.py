@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kltransfer.config.conf import choices
+from kltransfer.config.fit import misfit
 from kltransfer.config.schema import schema
 from kltransfer.config.sentence import one_line
 from kltransfer.config.validation import validate
@@ -27,7 +28,7 @@ def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
     That is for no transfer, and for a source given as a checkpoint. The source is the run itself from
     scratch, with the entries of `transfer_mode.source` on top: groups by the name of their YAML in `conf`,
     options by their name. What the transfer asks of the high level's view holds for its source too.
-    Raises `ConfigError`.
+    Raises `ConfigError`, also for a source whose modules cannot serve the run.
     """
     transfer = config.transfer_mode
     if transfer.name == "none" or "checkpoint" in transfer.source:
@@ -51,9 +52,19 @@ def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
         _load(source, conf, "transfer_mode", "none")
         source.merge_with({"transfer_seed": 0, "label": "", "experiment": "none", "command": []})
         validate(source)
+        _require_training(source)
     except (OmegaConfBaseException, ConfigError) as error:
         raise ConfigError(f"in the transfer's source: {one_line(error)}") from error
+    problem = misfit(source, config)
+    if problem is not None:
+        raise ConfigError(f"the source of this {transfer.name} transfer does not fit: {problem}.")
     return source
+
+
+def _require_training(source: DictConfig) -> None:
+    """Raise `ConfigError` for a source that would learn nothing."""
+    if source.learner_steps < 1:
+        raise ConfigError("learner_steps=0 leaves nothing to transfer: set it to 1 or more.")
 
 
 def _load(config: DictConfig, conf: Path, group: str, name: str) -> None:

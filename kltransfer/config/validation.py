@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -11,10 +12,14 @@ from omegaconf import DictConfig, OmegaConf
 from kltransfer.agent.options import FLAT_AGENTS
 from kltransfer.config.conf import choices, conf_dir
 from kltransfer.config.schema import Config
+from kltransfer.config.sentence import shortened
 from kltransfer.envs.spec import Arena, Task
 from kltransfer.errors import ConfigError
 from kltransfer.option import NameOf, Rule, rules
 
+MOST_STATES = 10_000_000  # of an update, or of a round of the actors
+MOST_WEIGHTS = 100_000_000  # of one kind of network
+MOST_INPUTS = 1000  # more than any body and task shows
 RULES = tuple((key, rule) for key, _, rule in rules(Config) if rule is not None)
 
 
@@ -26,6 +31,7 @@ def validate(config: DictConfig) -> None:
     _check_agent(config)
     _check_transfer(config)
     _check_replay(config)
+    _check_amounts(config)
     _check_geometry(config)
     _check_logger(config)
 
@@ -146,7 +152,30 @@ def _check_replay(config: DictConfig) -> None:
         )
 
 
+def _check_amounts(config: DictConfig) -> None:
+    """Refuse what each option alone allows and all together need more memory for than machines have."""
+    regime, algorithm, agent = config.regime, config.algorithm, config.agent
+    states = algorithm.batch_size * (algorithm.unroll_length + 1) * algorithm.action_samples
+    if states > MOST_STATES:
+        raise ConfigError(
+            f"an update of {states:,} states (algorithm.batch_size x unroll_length x action_samples) is more "
+            f"than {MOST_STATES:,}: set one of them lower."
+        )
+    steps = regime.simulations * regime.round_steps
+    if steps > MOST_STATES:
+        raise ConfigError(
+            f"a round of {steps:,} control steps (regime.simulations x round_steps) is more than "
+            f"{MOST_STATES:,}: set one of them lower."
+        )
+    layers = {"agent.high_level.hidden": 1, "agent.low_level.hidden": 1, "hl_prior.hidden": 1}
+    for key, count in {**layers, "agent.critic.hidden": agent.critic.count}.items():
+        weights = count * sum(a * b for a, b in pairwise([MOST_INPUTS, *OmegaConf.select(config, key)]))
+        _require(weights <= MOST_WEIGHTS, config, key, f"its {weights:,} weights are too many")
+
+
 def _check_geometry(config: DictConfig) -> None:
+    if config.arena.time_limit < config.arena.control_timestep:
+        raise ConfigError("an episode of arena.time_limit is shorter than one arena.control_timestep.")
     for group, kind in (("task", Task), ("arena", Arena)):
         try:
             kind(**config[group])
@@ -163,4 +192,4 @@ def _require(condition: object, config: DictConfig, key: str, advice: str) -> No
     if not condition:
         value: Any = OmegaConf.select(config, key)
         shown = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else value
-        raise ConfigError(f"{key}={shown} makes no sense: {advice}.")
+        raise ConfigError(f"{key}={shortened(str(shown))} makes no sense: {advice}.")

@@ -60,11 +60,7 @@ class BatchEnvironment:
             )
             for f, end in zip(features, ends, strict=True)
         ]
-        self.layout = ObservationLayout(
-            proprioception=int(ends[-1]),
-            boxes=24 * task.boxes,
-            task=3 * task.targets + task.goal_code_size,
-        )
+        self.layout = ObservationLayout(proprioception=int(ends[-1]), **task.observation_sizes)
 
         self._everyone = np.arange(num_simulations)
         self.goals = np.zeros((num_simulations, task.num_predicates, 2), np.int64)

@@ -63,6 +63,11 @@ class Task:
         """Return the size of `encode_goals` for one simulation."""
         return self.num_predicates * (self.num_movers + self.num_destinations)
 
+    @property
+    def observation_sizes(self) -> dict[str, int]:
+        """Return the sizes of the observation groups that follow from the task, see `ObservationLayout`."""
+        return {"boxes": 24 * self.boxes, "task": 3 * self.targets + self.goal_code_size}
+
 
 @dataclass
 class Arena:

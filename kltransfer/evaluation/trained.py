@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from kltransfer.agent.agent import Agent, act
 from kltransfer.envs.batch import BatchEnvironment
 from kltransfer.envs.spec import Array, Mask, ObservationLayout
-from kltransfer.errors import CheckpointError
+from kltransfer.errors import CheckpointError, ConfigError
 from kltransfer.run.build import make_agent, make_environment
 from kltransfer.run.transfer import load_strictly, read_pretrained
 from kltransfer.training.actor import as_float
@@ -92,7 +92,7 @@ def load(path: str | Path, seed: int = 0) -> Trained:
     try:
         environment = make_environment(saved.config, 1, seed=0)
         agent = make_agent(saved.config, environment.layout, environment.action_size, seed=0)
-    except (OmegaConfBaseException, TypeError, ValueError) as error:
+    except (OmegaConfBaseException, ConfigError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{file} holds an agent that this version cannot build: {reason}") from error
     if asdict(environment.layout) != saved.layout:

@@ -10,12 +10,14 @@ import torch
 from omegaconf import DictConfig
 
 from kltransfer.agent.agent import Agent
-from kltransfer.config.schema import typed
+from kltransfer.agent.options import AgentOptions, PriorOptions
+from kltransfer.config.schema import part
 from kltransfer.envs.batch import BatchEnvironment
-from kltransfer.envs.spec import ObservationLayout, ResumableEnvironment
+from kltransfer.envs.spec import Arena, ObservationLayout, ResumableEnvironment, Task
 from kltransfer.errors import ConfigError
 from kltransfer.training.actor import Actor
 from kltransfer.training.learner import Learner
+from kltransfer.training.options import Algorithm, Regime
 from kltransfer.training.replay import Replay
 from kltransfer.training.trainer import Trainer
 
@@ -28,21 +30,19 @@ def seeds(config: DictConfig, count: int) -> list[int]:
 
 def make_environment(config: DictConfig, simulations: int, seed: int) -> BatchEnvironment:
     """Build the simulations of the run's body and task."""
-    options = typed(config)
-    return BatchEnvironment(options.body.name, options.task, options.arena, simulations, seed)
+    return BatchEnvironment(config.body.name, part(config, Task), part(config, Arena), simulations, seed)
 
 
 def make_agent(config: DictConfig, layout: ObservationLayout, action_size: int, seed: int) -> Agent:
     """Build the untrained agent."""
-    options = typed(config)
-    separate = options.agent.name == "distral" or options.ll_sharing.name == "separate"
+    separate = config.agent.name == "distral" or config.ll_sharing.name == "separate"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Agent(
             layout,
             action_size,
-            options.agent,
-            options.hl_prior,
+            part(config, AgentOptions),
+            part(config, PriorOptions),
             separate_default_policy=separate,
         )
 
@@ -51,10 +51,11 @@ def make_trainer(
     config: DictConfig, environment: ResumableEnvironment, agent: Agent, actor_seed: int, learner_seed: int
 ) -> Trainer:
     """Put actor, replay and learner around an agent."""
-    options = typed(config)
-    regime, algorithm = options.regime, options.algorithm
+    regime, algorithm = part(config, Regime), part(config, Algorithm)
     simulations = environment.num_simulations
     device = next(agent.parameters()).device
+    width = agent.layout.size + agent.action_size + agent.latent_size + 4
+    refuse_too_large(4 * width * regime.replay_size)
     replay = Replay(
         capacity=-(-regime.replay_size // simulations),
         simulations=simulations,
@@ -70,7 +71,7 @@ def make_trainer(
         replay,
         replace(
             algorithm,
-            kl_cost=algorithm.kl_cost if options.transfer_mode.kl_shaping else 0.0,
+            kl_cost=algorithm.kl_cost if config.transfer_mode.kl_shaping else 0.0,
             precision=choose_precision(algorithm.precision, device),
             compile=algorithm.compile and has_compiler(),
         ),
@@ -81,10 +82,20 @@ def make_trainer(
         learner,
         replay,
         regime,
-        learner_steps=options.learner_steps,
-        log_every=options.log_every,
-        checkpoint_every=options.checkpoint_every,
+        learner_steps=config.learner_steps,
+        log_every=config.log_every,
+        checkpoint_every=config.checkpoint_every,
     )
+
+
+def refuse_too_large(size: int) -> None:
+    """Raise `ConfigError` for a replay of more bytes than the machine has memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > memory:
+        raise ConfigError(
+            f"the replay needs {size / 2**30:.0f} GiB, and this machine has {memory / 2**30:.0f}: set "
+            "regime.replay_size= lower."
+        )
 
 
 def choose_device(name: str) -> torch.device:

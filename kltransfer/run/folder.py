@@ -7,6 +7,7 @@ the folder holds a lock on the file `lock`, which the system releases however th
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -18,10 +19,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kltransfer.atomic import write_atomically
-from kltransfer.config.identity import reconcile
-from kltransfer.errors import Preempted, RunFolderError
+from kltransfer.config.frozen import refuse_interpolations
+from kltransfer.config.identity import listed, reconcile
+from kltransfer.config.validation import validate
+from kltransfer.errors import ConfigError, Preempted, RunFolderError
 from kltransfer.lock import lock
-from kltransfer.run.status import FILE, State, read_status
+from kltransfer.run.status import CHECKPOINT, FILE, State, is_finished, read_status
+from kltransfer.seal import fingerprint
 
 
 def outputs_root() -> Path:
@@ -56,7 +60,9 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = _acquire(path / "lock", on_wait)
         except OSError as error:
-            raise RunFolderError(f"{path} cannot be used: {error.strerror or error}.") from error
+            raise RunFolderError(
+                f"{error.filename or path} cannot be used: {error.strerror or error}."
+            ) from error
         try:
             self.config = self._freeze(config, say)
             self.status = read_status(path)
@@ -67,8 +73,8 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Return whether the run has nothing left to do."""
-        return self.status.state == State.FINISHED
+        """Return whether the run has nothing left to do; its checkpoint must be the one it finished with."""
+        return is_finished(self.path, self.status)
 
     def update(self, state: State = State.RUNNING, /, **values: Any) -> None:
         """Write status.json: `state` and the `values` of `Status` that have changed; the others stay.
@@ -78,7 +84,7 @@ class RunFolder:
         now = time.time()
         started = self.status.started if self.status.pid == os.getpid() else now
         process = {"pid": os.getpid(), "host": socket.gethostname(), "job_id": _job_id()}
-        usual = {"state": state, "budget": self.config.learner_steps, "message": ""}
+        usual = {"state": state, "budget": self.config.learner_steps, "message": "", "checkpoint": ""}
         times = {"started": started, "updated": now}
         self.status = replace(self.status, **{**usual, **values, **process, **times})
         self.status.write(self.path)
@@ -88,8 +94,14 @@ class RunFolder:
         os.close(self._lock)
 
     def __enter__(self) -> RunFolder:
-        if not self.finished:
-            self.update()
+        try:
+            if not self.finished:
+                self.update()
+        except OSError as error:
+            self.close()
+            raise RunFolderError(
+                f"{self.path / FILE} cannot be written: {error.strerror or error}."
+            ) from error
         return self
 
     def __exit__(
@@ -99,7 +111,7 @@ class RunFolder:
             if self.finished:
                 pass
             elif error is None:
-                self.update(State.FINISHED)
+                self.update(State.FINISHED, checkpoint=fingerprint(self.path / CHECKPOINT))
             elif isinstance(error, Preempted | KeyboardInterrupt):
                 self.update(State.PREEMPTED, message=str(error) or type(error).__name__)
             else:
@@ -123,9 +135,11 @@ def settle(path: Path, config: DictConfig, say: Callable[[str], None] = print) -
 
     That is `config` in a new folder, and what is frozen there in an old one. The same command with other
     values means that YAML was edited since: each difference is said in a line, and not used (but an option
-    that did not exist then is). Another
-    command with other values is another run, refused with `RunFolderError`; only options without influence
-    on the result (logging, device) may change, and are taken from the new command.
+    that did not exist then is). Another command with other values is another run; only options without
+    influence on the result (logging, device) may change, and are taken from the new command.
+
+    Raises `RunFolderError` for another run, and for a frozen config that was edited into one that makes no
+    sense.
     """
     file = path / "config.yaml"
     if not file.exists():
@@ -134,19 +148,22 @@ def settle(path: Path, config: DictConfig, say: Callable[[str], None] = print) -
         frozen = OmegaConf.load(file)
         if not isinstance(frozen, DictConfig):
             raise ValueError("not a mapping")
+        refuse_interpolations(frozen)
         same_command = sorted(frozen.command) == sorted(config.command)
         settled, changed = reconcile(frozen, config, keep_all=same_command)
     except Exception as error:
         raise RunFolderError(f"{file} is not the config of a run: {' '.join(str(error).split())}.") from error
+    try:
+        validate(settled)
+    except ConfigError as error:
+        raise RunFolderError(f"{file} was edited and cannot be run: {error}") from error
     if same_command:
         for key, (old, new) in changed.items():
             used = OmegaConf.select(settled, key)
             say(f"{key} was {old!r} when {file} was frozen and is {new!r} now: this run uses {used!r}")
     elif changed:
-        listed = ", ".join(f"{key}={old!r}, not {new!r}" for key, (old, new) in list(changed.items())[:4])
-        more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
         raise RunFolderError(
-            f"{path} holds another run ({listed}{more}): give this one a folder of its own with label= "
+            f"{path} holds another run ({listed(changed)}): give this one a folder of its own with label= "
             "or hydra.run.dir=."
         )
     return settled
@@ -161,6 +178,10 @@ def _acquire(file: Path, on_wait: Callable[[], None] | None) -> int:
         raise RunFolderError(
             f"{file.parent} is in use by {owner}: wait for it, or choose another folder with label=."
         ) from None
+    former = os.pread(descriptor, 200, 0)
+    if former and re.fullmatch(rb"process \d+ on .*\n", former) is None:
+        os.close(descriptor)
+        raise RunFolderError(f"{file} is not the lock of a run: move it away, or choose another folder.")
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
     return descriptor

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from kltransfer.atomic import write_atomically
 from kltransfer.run.curve import draw_curve
 from kltransfer.run.progress import Progress
+from kltransfer.run.status import State
 
 # Filled in by MetricsLog itself: they tell of the machine, and differ between two equal runs.
 TIMES = ("wall_seconds", "learner_steps_per_second", "env_steps_per_second")
@@ -43,8 +44,8 @@ class Mirror(Protocol):
     def log(self, row: dict[str, float]) -> None:
         """Take one complete row, NaN for what is not known."""
 
-    def finish(self) -> None:
-        """Close; no row comes after."""
+    def finish(self, state: State) -> None:
+        """Close, and take how the run ended; no row comes after."""
 
 
 class MetricsLog:
@@ -111,6 +112,11 @@ class MetricsLog:
         self.progress.report(complete)
         return complete
 
+    @property
+    def form(self) -> dict[str, Any]:
+        """Return how what `state_dict` returns is built, for `check_form`."""
+        return {"columns": [""], "rows": [[0.0]], "wall_seconds": 0.0}
+
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint needs: the rows so far and the time taken."""
         return {
@@ -135,12 +141,12 @@ class MetricsLog:
         """Draw the rows so far into the PNG `path`."""
         draw_curve(path, {column: [row[column] for row in self.rows] for column in self.columns}, self._name)
 
-    def close(self) -> None:
-        """Close the display and the mirrors."""
+    def close(self, state: State) -> None:
+        """Close the display and the mirrors, which take how the run ended."""
         if self._progress is not None:
             self._progress.close()
         for mirror in self._mirrors:
-            mirror.finish()
+            mirror.finish(state)
 
     def _times(self, row: Mapping[str, float]) -> dict[str, float]:
         """Return the columns of TIMES, rates over the interval since the row before."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import re
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,8 @@ from typing import Any
 from kltransfer.atomic import read_json, write_atomically
 from kltransfer.cores import cores
 
+SECRET = re.compile("key|token|secret|passw|credential", re.IGNORECASE)
+HIDDEN = "(hidden)"
 PACKAGES = (
     "kltransfer",
     "torch",
@@ -36,7 +41,7 @@ def record_start(path: Path, seed: int, threads: int | None = None) -> dict[str,
     """
     entry = {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": sys.argv,
+        "command": without_secrets(sys.argv),
         "seed": seed,
         "git": git_state(Path(__file__).parents[1]),
         "versions": {name: _version(name) for name in PACKAGES},
@@ -49,6 +54,24 @@ def record_start(path: Path, seed: int, threads: int | None = None) -> dict[str,
     earlier: list[Any] = read_json(path, list) or []
     write_atomically(path, json.dumps([*earlier, entry], indent=1).encode())
     return entry
+
+
+def without_secrets(words: Sequence[str]) -> list[str]:
+    """Return the words of a command without keys and passwords.
+
+    A word that sets an environment variable keeps the variable's name alone, and the value of a variable
+    whose name speaks of a secret is left out wherever it stands.
+    """
+    secrets = [value for name, value in os.environ.items() if SECRET.search(name) and len(value) >= 8]
+    kept = []
+    for word in words:
+        name, sign, _ = word.partition("=")
+        if sign and ("env_set" in name or SECRET.search(name)):
+            word = f"{name}={HIDDEN}"
+        for secret in secrets:
+            word = word.replace(secret, HIDDEN)
+        kept.append(word)
+    return kept
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

@@ -1,30 +1,35 @@
 """One run from start to end: build, pretrain or load, train, finish."""
 
 import os
-import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
 from kltransfer.atomic import write_atomically
-from kltransfer.checkpoint import load, save
 from kltransfer.config.conf import conf_dir
+from kltransfer.config.fit import misfit
+from kltransfer.config.frozen import frozen
 from kltransfer.config.names import pretrained_path
+from kltransfer.config.schema import resolved
 from kltransfer.config.source import source_config
-from kltransfer.errors import CheckpointNotSaved, Preempted, RunFolderError
+from kltransfer.config.validation import validate
+from kltransfer.errors import ConfigError, Preempted, RunFolderError
 from kltransfer.run.build import choose_device, make_agent, make_environment, make_trainer, seeds
 from kltransfer.run.folder import RunFolder, outputs_root
 from kltransfer.run.metrics import COLUMNS, MetricsLog, Mirror
 from kltransfer.run.preemption import StopRequest
 from kltransfer.run.provenance import record_start
+from kltransfer.run.savepoint import Savepoint
 from kltransfer.run.status import State
 from kltransfer.run.transfer import Pretrained, check_source, read_pretrained, show, transfer
-from kltransfer.training.trainer import Row, Trainer
+from kltransfer.training.trainer import Row
 
 EXTRA_COLUMNS = ("action_std", "trace")
 
@@ -37,6 +42,7 @@ def execute(config: DictConfig, folder: Path, wait: bool = False) -> None:
     Raises:
         RunFolderError: the folder belongs to another run, or to a living process.
         CheckpointError: the run's or its source's checkpoint cannot be used.
+        DivergenceError: a loss or a weight is not finite.
         Preempted: a signal asked to stop; everything is saved, and the same call goes on.
     """
     with StopRequest() as stop:
@@ -50,16 +56,29 @@ def execute(config: DictConfig, folder: Path, wait: bool = False) -> None:
 
         try:
             with RunFolder(folder, config, on_wait if wait else None) as run:
-                if run.finished:
+                if run.finished and (folder / "checkpoint.pt").exists():
                     print(f"{folder} is finished", flush=True)
                 elif waited and run.found == State.FAILED:
                     # Once is enough: everybody who waited would fail in the same way, one after the other.
                     raise RunFolderError(f"{folder} failed while this run waited for it.")
                 else:
-                    train(run, stop)
+                    with files_of(folder):
+                        train(run, stop)
         except Preempted:
             stop.forward()
             raise
+
+
+@contextmanager
+def files_of(folder: Path) -> Iterator[None]:
+    """Turn errors of the files in a run folder into `RunFolderError`: a folder in the place of one, say."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or not Path(str(error.filename)).is_relative_to(folder):
+            raise
+        file = error.filename2 or error.filename
+        raise RunFolderError(f"{file} cannot be used: {error.strerror or error}.") from error
 
 
 def train(run: RunFolder, stop: StopRequest) -> None:
@@ -88,12 +107,14 @@ def train(run: RunFolder, stop: StopRequest) -> None:
         mirrors(config, folder),
         title(config),
     )
-    checkpoint = Checkpoint(folder, config, layout, trainer, log)
+    checkpoint = Savepoint(folder, config, layout, trainer, log)
+    end = State.FAILED
     try:
         if checkpoint.restore():
             print(f"{folder} goes on from {trainer.learner.steps} learner steps")
 
         def take(row: Row) -> None:
+            checkpoint.check(row)
             complete = log.log(row)
             shown = ("learner_steps", "episode_return", "success_rate", "learner_steps_per_second")
             try:
@@ -108,8 +129,12 @@ def train(run: RunFolder, stop: StopRequest) -> None:
         log.draw_curve(folder / "curve.png")
         if config.logger.wandb and config.wandb.video:
             film(folder, log)
+        end = State.FINISHED
+    except (Preempted, KeyboardInterrupt):
+        end = State.PREEMPTED
+        raise
     finally:
-        log.close()
+        log.close(end)
 
 
 def title(config: DictConfig) -> str:
@@ -134,11 +159,25 @@ def obtain_source(run: RunFolder) -> Pretrained | None:
     file = run.path / "source.yaml"
     if not file.exists():
         write_atomically(file, OmegaConf.to_yaml(source_config(run.config, conf_dir())).encode())
-    config = OmegaConf.load(file)
-    assert isinstance(config, DictConfig)
+    config = read_source(file, run.config)
     folder = outputs_root() / pretrained_path(config)
     execute(config, folder, wait=True)
     return read_pretrained(folder / "checkpoint.pt")
+
+
+def read_source(file: Path, config: DictConfig) -> DictConfig:
+    """Read the frozen config of a run's source. Raises `RunFolderError` for one that makes no sense."""
+    try:
+        source = resolved(frozen(OmegaConf.to_container(OmegaConf.load(file))))
+        validate(source)
+        problem = misfit(source, config)
+    except (ConfigError, OSError, ValueError, YAMLError) as error:
+        raise RunFolderError(
+            f"{file} is not the config of a source: {' '.join(str(error).split())}"
+        ) from error
+    if problem is not None:
+        raise RunFolderError(f"{file} is not the config of this run's source: {problem}.")
+    return source
 
 
 def mirrors(config: DictConfig, folder: Path) -> list[Mirror]:
@@ -166,58 +205,3 @@ def film(folder: Path, log: MetricsLog) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         log.progress.say(f"warning: no video: {done.stderr.strip()}")
-
-
-class Checkpoint:
-    """The checkpoint of a run.
-
-    While the run goes on it holds everything: networks, optimiser, generators, simulations, counters,
-    metrics, and the list of replay segments in `replay/`. Once the run is finished the agent and the
-    metrics are left.
-    """
-
-    def __init__(
-        self, folder: Path, config: DictConfig, layout: dict[str, int], trainer: Trainer, log: MetricsLog
-    ) -> None:
-        self.file, self.replay = folder / "checkpoint.pt", folder / "replay"
-        self.trainer, self.log = trainer, log
-        self.saved = False  # whether the last save went well
-        self.identity = {"config": OmegaConf.to_container(config), "layout": layout}
-
-    def agent(self) -> dict[str, Any]:
-        """Return what a transfer or an evaluation needs."""
-        return {**self.identity, "agent": self.trainer.learner.agent.state_dict()}
-
-    def save(self) -> None:
-        """Save everything; a full disk is reported, and the last good checkpoint stays."""
-        self.saved = False
-        try:
-            replay = self.trainer.replay.save(self.replay)
-            training = {"trainer": self.trainer.state(), "replay": replay, "log": self.log.state_dict()}
-            save(self.file, {**self.agent(), "training": training})
-        except (CheckpointNotSaved, OSError) as error:
-            self.log.progress.say(f"warning: {error}")
-        else:
-            self.saved = True
-            self.trainer.replay.prune(self.replay)
-
-    def restore(self) -> bool:
-        """Go on from the checkpoint, if there is one. Raises `CheckpointError`."""
-        if not self.file.exists():
-            return False
-        state = load(self.file)
-        self.trainer.learner.agent.load_state_dict(state["agent"])
-        if state["training"] is None:  # it was killed after its end, before it could be called finished
-            self.trainer.learner.updates = state["updates"]
-            self.log.load_state_dict(state["log"])
-            return True
-        self.trainer.replay.restore(self.replay, state["training"]["replay"])
-        self.trainer.set_state(state["training"]["trainer"])
-        self.log.load_state_dict(state["training"]["log"])
-        return True
-
-    def finish(self) -> None:
-        """Leave what later readers need in the checkpoint: the agent, and the metrics."""
-        left = {"training": None, "updates": self.trainer.learner.updates, "log": self.log.state_dict()}
-        save(self.file, {**self.agent(), **left})
-        shutil.rmtree(self.replay, ignore_errors=True)

@@ -9,8 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from kltransfer.atomic import read_json, write_atomically
+from kltransfer.seal import fingerprint
 
-FILE = "status.json"
+FILE, CHECKPOINT = "status.json", "checkpoint.pt"
 
 
 class State(StrEnum):
@@ -42,6 +43,7 @@ class Status:
     pid: int = 0
     host: str = ""
     job_id: str | None = None  # of SLURM
+    checkpoint: str = ""  # SHA-256 of the checkpoint that a finished run left
 
     @property
     def seconds_left(self) -> float:
@@ -59,3 +61,8 @@ class Status:
 def read_status(folder: Path, problems: list[str] | None = None) -> Status:
     """Return the status in a run folder: `not run` where there is none or a damaged one, see `read_json`."""
     return read_json(folder / FILE, Status, problems) or Status(State.NOT_RUN)
+
+
+def is_finished(folder: Path, status: Status) -> bool:
+    """Return whether the run in a folder is finished: its status says so, of the checkpoint that is there."""
+    return status.state == State.FINISHED and status.checkpoint == fingerprint(folder / CHECKPOINT)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
+from kltransfer.run.status import State
+
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
@@ -47,7 +49,7 @@ class TensorboardLog:
         except Exception as error:  # whatever TensorBoard raises: the run must not notice
             self._give_up(error)
 
-    def finish(self) -> None:
+    def finish(self, state: State) -> None:
         """Close the file; later calls do nothing."""
         writer, self._writer = self._writer, None
         try:

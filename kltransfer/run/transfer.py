@@ -4,13 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+import torch
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from kltransfer.agent.agent import Agent
-from kltransfer.checkpoint import load
+from kltransfer.checkpoint import check_form, load
+from kltransfer.config.fit import default_view, misfit
+from kltransfer.config.frozen import frozen
 from kltransfer.envs.spec import GROUPS
-from kltransfer.errors import CheckpointError
+from kltransfer.errors import CheckpointError, ConfigError
+from kltransfer.run.divergence import not_finite
 
 Weights = dict[str, Tensor]
 
@@ -40,12 +44,26 @@ class Assignment(NamedTuple):
 
 
 def read_pretrained(path: Path) -> Pretrained:
-    """Read the agent in a checkpoint, of a finished run or not. Raises `CheckpointError`."""
+    """Read the agent in a checkpoint, of a finished run or not.
+
+    Raises:
+        CheckpointError: the file is damaged, holds no agent, or one whose weights are not finite.
+    """
     state = load(path)
     try:
-        return Pretrained(path, OmegaConf.create(state["config"]), state["layout"], state["agent"])
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is not the checkpoint of an agent: it has no {error}.") from error
+        check_form(state["layout"], dict.fromkeys(GROUPS, 0), f"layout in {path}")
+        check_form(state["agent"], {}, f"agent in {path}")
+        config = frozen(state["config"])
+        weights: Weights = {str(name): value for name, value in state["agent"].items()}
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise CheckpointError(f"{path} is not the checkpoint of an agent: {reason}.") from error
+    except ConfigError as error:
+        raise CheckpointError(f"{path} is not the checkpoint of an agent: {error}") from error
+    problem = not_finite(weights, "agent")
+    if problem is not None:
+        raise CheckpointError(f"{path} holds an agent that diverged: {problem} is not finite.")
+    return Pretrained(path, config, state["layout"], weights)
 
 
 def check_source(source: Pretrained, config: DictConfig, layout: dict[str, int]) -> None:
@@ -54,39 +72,15 @@ def check_source(source: Pretrained, config: DictConfig, layout: dict[str, int])
     Raises:
         CheckpointError: wrong agent, body, task, prior, latent size, networks or observation.
     """
-    ours, theirs = config, source.config
-    mode = config.transfer_mode.name
-    same = {
-        "agent": (theirs.agent.name, ours.agent.name),
-        "latent size": (theirs.agent.latent_size, ours.agent.latent_size),
-        "high-level prior": (theirs.hl_prior.name, ours.hl_prior.name),
-        "prior coefficient": (theirs.hl_prior.coefficient, ours.hl_prior.coefficient),
-        "residual high level": (theirs.hl_prior.residual, ours.hl_prior.residual),
-    }
-    if mode == "task":
-        same["body"] = (theirs.body.name, ours.body.name)
-        same["low level's distribution"] = (head(theirs.agent.low_level), head(ours.agent.low_level))
-        same["low level's view"] = (list(theirs.agent.low_level.sees), list(ours.agent.low_level.sees))
-        groups = list(ours.agent.default_policy_sees)
-    else:
-        same["task"] = (theirs.task.name, ours.task.name)
-        same["high level's distribution"] = (head(theirs.agent.high_level), head(ours.agent.high_level))
-        same["high level's view"] = (list(theirs.agent.high_level.sees), list(ours.agent.high_level.sees))
-        groups = list(ours.agent.high_level.sees)
-    for group in GROUPS:
-        if group in groups:
-            same[f"number of {group} observations"] = (source.layout[group], layout[group])
-    for what, (there, here) in same.items():
-        if there != here:
-            raise CheckpointError(
-                f"{source.path} cannot be the source of this {mode} transfer: its {what} is {there}, "
-                f"that of this run is {here}."
-            )
-
-
-def head(options: DictConfig) -> tuple[float | bool, ...]:
-    """Return what the weights of a policy's head are relative to, see `GaussianHead`."""
-    return options.min_std, options.max_std, options.initial_std, options.bounded_mean
+    problem = misfit(source.config, config)
+    for group in GROUPS if config.transfer_mode.name == "task" else ():
+        there, here = source.layout[group], layout[group]
+        if problem is None and group in default_view(config) and there != here:
+            problem = f"its number of {group} observations is {there}, that of this run is {here}"
+    if problem is not None:
+        raise CheckpointError(
+            f"{source.path} cannot be the source of this {config.transfer_mode.name} transfer: {problem}."
+        )
 
 
 def transfer(agent: Agent, config: DictConfig, source: Pretrained) -> list[Assignment]:
@@ -119,15 +113,22 @@ def transfer(agent: Agent, config: DictConfig, source: Pretrained) -> list[Assig
 
 def load_strictly(module: nn.Module, weights: Weights, what: str) -> None:
     """Load weights that must fit exactly. Raises `CheckpointError`."""
-    expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in weights.items()}
-    if expected != found:
-        name = min(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
-        raise CheckpointError(
-            f"the {what} does not fit: {name} has shape {found.get(name)} there "
-            f"and {expected.get(name)} in this run."
-        )
+    expected, found = module.state_dict(), dict(weights)
+    for name in sorted(expected.keys() | found.keys()):
+        here, there = _kind(expected.get(name)), _kind(found.get(name))
+        if here != there:
+            raise CheckpointError(
+                f"the {what} does not fit: {name} has {there} there and {here} in this run."
+            )
     module.load_state_dict(weights)
+
+
+def _kind(weight: Tensor | None) -> str:
+    """Return shape and type of a weight as text; equal ones load without a cast."""
+    if not isinstance(weight, Tensor):
+        return "no shape"
+    kind = "" if weight.dtype == torch.float32 else f" of {weight.dtype}"
+    return f"shape {tuple(weight.shape)}{kind}"
 
 
 def count(module: nn.Module) -> int:

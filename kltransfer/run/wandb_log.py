@@ -11,7 +11,6 @@ import json
 import logging
 import math
 import secrets
-import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from kltransfer.config.names import (
     option,
     panel_key,
 )
-from kltransfer.errors import Preempted
+from kltransfer.run.status import State
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -45,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _End:
-    state: str
+    state: State
 
 
 class WandbLog:
@@ -65,7 +64,6 @@ class WandbLog:
         self._config = config
         self._folder = folder.resolve()
         self._mode = mode
-        self._last_step = 0.0
         self._rows: SimpleQueue[dict[str, float] | _End] = SimpleQueue()
         self._thread: threading.Thread | None = None
         if mode != "disabled":
@@ -75,31 +73,23 @@ class WandbLog:
     def log(self, row: Mapping[str, float]) -> None:
         """Mirror one row of metrics.csv; NaN entries are left out. Returns at once."""
         if self._thread is not None:
-            self._last_step = row.get(STEPS, self._last_step)
             self._rows.put({key: value for key, value in row.items() if not math.isnan(value)})
 
-    def finish(self, state: str = "") -> None:
+    def finish(self, state: State) -> None:
         """Attach the learning curve and the folder's videos, and close the W&B run; later calls do nothing.
 
-        `state` is that of status.json; without one it follows from the exception in flight, and a run that
-        stops short of its budget counts as preempted. Waits some FINISH_SECONDS for uploads; what is not
-        sent by then stays in the run's folder.
+        `state` is how the run ended. Waits some FINISH_SECONDS for uploads; what is not sent by then stays in
+        the run's folder.
         """
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        self._rows.put(_End(state or self._state()))
+        self._rows.put(_End(state))
         thread.join(1.5 * FINISH_SECONDS)  # wandb gives up first
         if thread.is_alive():
             _log.warning(
                 "W&B does not answer; `wandb sync %s` can send the run later.", self._folder / "wandb"
             )
-
-    def _state(self) -> str:
-        error = sys.exc_info()[1]
-        if error is not None and not isinstance(error, Preempted | KeyboardInterrupt):
-            return "failed"
-        return "finished" if self._last_step >= self._config["learner_steps"] else "preempted"
 
     def _mirror(self) -> None:
         """Take rows until the end, on the mirror's own thread."""
@@ -174,10 +164,10 @@ class WandbLog:
             run.log({"curve": wandb.Image(str(curve))})
         for video in sorted(self._folder.glob("*.mp4")):
             run.log({f"video/{video.stem}": wandb.Video(str(video), format="mp4")})
-        run.summary["state"] = end.state
-        if end.state == "preempted":
+        run.summary["state"] = str(end.state)
+        if end.state == State.PREEMPTED:
             run.mark_preempting()
-        run.finish(exit_code=0 if end.state == "finished" else 1)
+        run.finish(exit_code=0 if end.state == State.FINISHED else 1)
 
 
 def run_id(folder: Path) -> str:

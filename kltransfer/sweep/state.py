@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kltransfer.lock import is_locked
-from kltransfer.run.status import State, read_status
+from kltransfer.run.status import State, is_finished, read_status
 from kltransfer.sweep.squeue import Queue
 from kltransfer.sweep.submission import Submission, read_submission
 
@@ -42,9 +42,11 @@ def states(runs: Iterable[Planned], queue: Queue | None) -> dict[Path, State]:
 
 def state(folder: Path, queue: Queue | None) -> State:
     """Return the state of one run, without regard to what it depends on."""
-    told = read_status(folder).state
-    if told == State.FINISHED:
-        return told
+    status = read_status(folder)
+    if is_finished(folder, status):
+        return State.FINISHED
+    # A status that says finished of another checkpoint was written by hand: the run goes on.
+    told = State.LOST if status.state == State.FINISHED else status.state
     submission = read_submission(folder)
     live = _in_slurm(submission, queue) or _on_this_machine(submission)
     if live is not None:

@@ -1,6 +1,7 @@
 """The actors: all simulations at once, driven by a snapshot of the policy."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -60,18 +61,29 @@ class Actor:
     def state(self) -> dict[str, Any]:
         """Return all that a new actor needs to go on bit for bit, but for the parameters."""
         return {
-            "environment": self.environment.state(),
+            "environment": map_arrays(torch.from_numpy, np.ndarray, self.environment.state()),
             "generator": self.generator.get_state(),
-            "step": dict(self.step._asdict()),
+            "step": map_arrays(torch.from_numpy, np.ndarray, dict(self.step._asdict())),
             "latent": self.latent,
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from what `state` returned."""
-        self.environment.set_state(state["environment"])
+        self.environment.set_state(map_arrays(Tensor.numpy, Tensor, state["environment"]))
         self.generator.set_state(state["generator"])
-        self.step = type(self.step)(**state["step"])
+        self.step = type(self.step)(**map_arrays(Tensor.numpy, Tensor, state["step"]))
         self.latent = state["latent"]
+
+
+def map_arrays(convert: Callable[[Any], Any], kind: type, value: Any) -> Any:
+    """Apply `convert` to every value of type `kind` within nested dicts, lists and tuples."""
+    if isinstance(value, kind):
+        return convert(value)
+    if isinstance(value, dict):
+        return {key: map_arrays(convert, kind, entry) for key, entry in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map_arrays(convert, kind, entry) for entry in value)
+    return value
 
 
 def as_float(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> Tensor:

@@ -5,6 +5,8 @@ and may run across episodes. Nothing is stored twice. On disk the ring is a list
 change once written, so that a checkpoint writes only what is new and a crash cannot tear what is old.
 """
 
+import contextlib
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from kltransfer.checkpoint import load, save
+from kltransfer.checkpoint import check_form, load, save
 from kltransfer.errors import CheckpointError
 
 BEFORE_REWARD = 40  # steps: windows before a reward start this far before it at most
@@ -139,16 +141,25 @@ class Replay:
         """Read back the segments that a checkpoint names.
 
         Raises:
-            CheckpointError: a segment is missing or is not the one that was saved.
+            CheckpointError: the segments do not join up, or one is missing or is not the one that was saved.
         """
-        for name, expected in state["segments"].items():
+        added, names = state["added"], list(state["segments"])
+        if any(re.fullmatch(r"steps-\d+-\d+\.pt", name) is None for name in names):
+            raise CheckpointError(f"the checkpoint beside {folder} names other files than segments.")
+        stops = [last_step(name) for name in names]
+        starts = [first_step(name) for name in names]
+        whole = starts[1:] == stops[:-1] and stops[-1:] == ([added] if added else [])
+        if not whole or (starts and starts[0] > max(0, added - self.capacity)):
+            raise CheckpointError(f"the segments in {folder} do not hold the checkpoint's {added} steps.")
+        for name, start, stop in zip(names, starts, stops, strict=True):
             segment = load(folder / name)
+            shape = (stop - start, *self.ring.shape[1:])
+            check_form(segment, {"start": 0, "rows": torch.empty(shape, device="meta")}, f"{folder / name}")
             rows = segment["rows"]
-            if rows.shape[1:] != self.ring.shape[1:] or checksum(rows) != expected:
+            if segment["start"] != start or checksum(rows) != state["segments"][name]:
                 raise CheckpointError(
                     f"{folder / name} is not the replay segment that the checkpoint was saved with."
                 )
-            stop = segment["start"] + len(rows)
             kept = rows[-self.capacity :]
             self.ring[torch.arange(stop - len(kept), stop) % self.capacity] = kept
         self.added = self.saved = state["added"]
@@ -158,15 +169,28 @@ class Replay:
         self.segments = dict(state["segments"])
 
     def prune(self, folder: Path) -> None:
-        """Delete the segments that the checkpoint just written does not name."""
-        for file in folder.glob("steps-*.pt"):
-            if file.name not in self.segments:
+        """Delete the segments that the checkpoint just written does not name, and an empty folder.
+
+        What else lies there stays, and so does what a link leads to.
+        """
+        if folder.is_symlink() or not folder.is_dir():
+            return
+        for file in folder.iterdir():
+            ours = re.fullmatch(r"steps-\d+-\d+\.pt|\.steps-\d+-\d+\.pt\.tmp", file.name)
+            if ours and file.name not in self.segments:
                 file.unlink()
+        with contextlib.suppress(OSError):  # it is not empty
+            folder.rmdir()
 
 
 def checksum(rows: Tensor) -> int:
     """Return the CRC-32 of the rows' bytes."""
     return zlib.crc32(rows.contiguous().numpy().tobytes())
+
+
+def first_step(segment: str) -> int:
+    """Return a segment's first step, from its name."""
+    return int(Path(segment).stem.split("-")[1])
 
 
 def last_step(segment: str) -> int:

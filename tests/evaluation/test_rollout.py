@@ -7,6 +7,8 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from kltransfer.agent.gaussian import Gaussian
+from kltransfer.envs.spec import Array, TimeStep
+from kltransfer.errors import DivergenceError
 from kltransfer.evaluation.rollout import rollout
 from kltransfer.training.actor import Actor, as_float
 from tests.parts import make_agent
@@ -71,3 +73,20 @@ def test_a_flat_agent_has_no_kl_and_an_empty_latent() -> None:
 
 def normal(p: Gaussian) -> Independent:
     return Independent(Normal(p.mean, p.std), 1)
+
+
+class Unstable(MatchNumber):
+    """The second simulation fails at every step."""
+
+    def step(self, actions: Array) -> TimeStep:
+        step = super().step(actions)
+        self.time[1] = 0
+        return step._replace(first=step.first | [False, True, False], last=step.last & [True, False, True])
+
+
+def test_a_simulation_that_fails_for_ever_ends_the_rollout() -> None:
+    environment = Unstable(3, seed=5)
+    agent = make_agent("ar1", environment.layout, environment.action_size)
+    with pytest.raises(DivergenceError, match="failed 100 times in a row"):
+        for _ in islice(rollout(environment, agent, seed=1, deterministic=True), 1000):
+            pass

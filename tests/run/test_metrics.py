@@ -12,6 +12,7 @@ import torch
 
 from kltransfer.run.metrics import COLUMNS, TIMES, MetricsLog
 from kltransfer.run.progress import Progress, duration
+from kltransfer.run.status import State
 
 
 class Clock:
@@ -41,7 +42,7 @@ class Copy:
     def log(self, row: dict[str, float]) -> None:
         self.rows.append(row)
 
-    def finish(self) -> None:
+    def finish(self, state: State) -> None:
         self.finished = True
 
 
@@ -166,7 +167,7 @@ def test_mirrors_get_whole_rows_and_are_closed(file: Path) -> None:
     mirror = Copy()
     log = MetricsLog(file, 1000, mirrors=[mirror])
     complete = log.log(row(100))
-    log.close()
+    log.close(State.FINISHED)
     assert mirror.rows[0].keys() == complete.keys()
     assert mirror.finished
 
@@ -177,7 +178,7 @@ def test_a_log_file_gets_plain_lines(file: Path, capsys: pytest.CaptureFixture[s
     clock.now = 1
     log.log(row(100, success_rate=0.5))
     log.progress.advance(150)
-    log.close()
+    log.close(State.FINISHED)
     captured = capsys.readouterr()
     assert captured.out == (
         "seed=0: 100 of 7,300 learner steps, return 33.33, success 0.50, 100 steps/s, 0:01:12 left\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kltransfer.run.provenance import PACKAGES, git_state, record_start
+from kltransfer.run.provenance import HIDDEN, PACKAGES, git_state, record_start, without_secrets
 
 
 @pytest.fixture
@@ -71,3 +71,13 @@ def test_no_repository_and_no_git_mean_no_revision(tmp_path: Path, monkeypatch: 
     assert git_state(tmp_path) is None
     monkeypatch.setenv("PATH", "")
     assert git_state(tmp_path) is None
+
+
+def test_keys_and_passwords_are_left_out_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "0123456789abcdef")
+    words = ["kltransfer", "seed=1", "+hydra.job.env_set.WANDB_API_KEY=very-secret", "label=0123456789abcdef"]
+    words += ["+hydra.job.env_set={WANDB_API_KEY:very-secret}", "monkey.business=3"]
+    told = without_secrets(words)
+    assert told[:2] == ["kltransfer", "seed=1"]
+    assert "very-secret" not in " ".join(told) and "0123456789abcdef" not in " ".join(told)
+    assert told[2] == f"+hydra.job.env_set.WANDB_API_KEY={HIDDEN}"

@@ -8,20 +8,24 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 
+from kltransfer import lock
 from kltransfer.checkpoint import load
 from kltransfer.errors import CheckpointError, CheckpointNotSaved, ConfigError, Preempted, RunFolderError
 from kltransfer.evaluation.opengl import draws
-from kltransfer.run import folder as run_folder
 from kltransfer.run import run as run_module
-from kltransfer.run.build import choose_device, has_compiler
+from kltransfer.run import savepoint
+from kltransfer.run.build import choose_device, has_compiler, refuse_too_large
 from kltransfer.run.folder import RunFolder
 from kltransfer.run.metrics import TIMES
 from kltransfer.run.run import execute
+from kltransfer.run.status import State, read_status
+from kltransfer.training.trainer import Trainer
 from tests.conftest import Compose
 
 SMALL = [
@@ -137,14 +141,14 @@ def test_a_full_disk_is_reported_and_the_run_goes_on(
     compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, failures = tmp_path / "run", iter([True, False])
-    save = run_module.save
+    save = savepoint.save
 
     def save_or_fail(path: Path, state: object) -> int:
         if path.name == "checkpoint.pt" and next(failures, False):
             raise CheckpointNotSaved(f"{path} could not be written: no space left")
         return save(path, state)
 
-    monkeypatch.setattr(run_module, "save", save_or_fail)
+    monkeypatch.setattr(savepoint, "save", save_or_fail)
     execute(compose(*SMALL), folder)
     printed = capsys.readouterr()
     assert "warning:" in printed.out + printed.err and "no space left" in printed.out + printed.err
@@ -156,6 +160,12 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) 
     assert choose_device("cuda").type == "cuda"
     with pytest.raises(ConfigError, match="device=cuda:1 is not there"):
         choose_device("cuda:1")
+
+
+def test_a_replay_that_the_memory_cannot_hold_is_refused() -> None:
+    refuse_too_large(2**20)
+    with pytest.raises(ConfigError, match=r"needs \d+ GiB, .* set regime\.replay_size= lower"):
+        refuse_too_large(2**60)
 
 
 def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,15 +222,52 @@ def test_who_waited_for_a_pretraining_that_failed_does_not_repeat_the_failure(
     config, folder = compose(*SMALL), tmp_path / "source"
     with pytest.raises(ZeroDivisionError), RunFolder(folder, config):
         raise ZeroDivisionError
-    open_at_once = run_folder._try_lock
+    open_at_once = lock._try
     attempts = iter([False, True])
-    monkeypatch.setattr(run_folder, "_try_lock", lambda fd: next(attempts) and open_at_once(fd))
+    monkeypatch.setattr(lock, "_try", lambda fd: next(attempts) and open_at_once(fd))
     with pytest.raises(RunFolderError, match="failed while this run waited"):
         execute(config, folder, wait=True)
     assert not (folder / "metrics.csv").exists()
-    monkeypatch.setattr(run_folder, "_try_lock", open_at_once)
+    monkeypatch.setattr(lock, "_try", open_at_once)
     execute(config, folder, wait=True)  # who asks anew tries anew
     assert (folder / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (None, State.FINISHED),
+        (Preempted("SIGTERM"), State.PREEMPTED),
+        (KeyboardInterrupt(), State.PREEMPTED),
+        (RuntimeError("no memory"), State.FAILED),
+    ],
+)
+def test_mirrors_are_told_how_the_run_ended(
+    compose: Compose,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException | None,
+    state: State,
+) -> None:
+    ends = []
+
+    class Copy:
+        def log(self, row: dict[str, float]) -> None:
+            pass
+
+        def finish(self, state: State) -> None:
+            ends.append(state)
+
+    def run(self: Trainer, *functions: object) -> bool:
+        if error is not None:
+            raise error
+        return True
+
+    monkeypatch.setattr(run_module, "mirrors", lambda config, folder: [Copy()])
+    monkeypatch.setattr(Trainer, "run", run)
+    with nullcontext() if error is None else pytest.raises(type(error)):
+        execute(compose(*SMALL), tmp_path / "run")
+    assert ends == [state] == [read_status(tmp_path / "run").state]
 
 
 @pytest.mark.slow

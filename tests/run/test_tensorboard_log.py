@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kltransfer.run.run import mirrors
+from kltransfer.run.status import State
 from kltransfer.run.tensorboard_log import TensorboardLog
 from kltransfer.run.wandb_log import WandbLog
 from tests.conftest import Compose
@@ -20,8 +21,8 @@ def write(folder: Path, steps: list[int], slope: float = 1.0) -> None:
     log = TensorboardLog(CONFIG, folder)
     for step in steps:
         log.log({"learner_steps": step, "episode_return": slope * step, "kl_low": math.nan})
-    log.finish()
-    log.finish()
+    log.finish(State.FINISHED)
+    log.finish(State.FINISHED)
 
 
 def read(folder: Path) -> EventAccumulator:
@@ -47,7 +48,7 @@ def test_a_row_can_be_read_as_soon_as_it_is_logged(tmp_path: Path) -> None:
     log = TensorboardLog(CONFIG, tmp_path)
     log.log({"learner_steps": 100, "episode_return": 1.0})
     assert curve(tmp_path) == [(100, 1.0)]
-    log.finish()
+    log.finish(State.FINISHED)
 
 
 def test_a_resumed_run_replaces_the_rows_after_its_checkpoint(tmp_path: Path) -> None:
@@ -64,7 +65,7 @@ def test_a_folder_that_cannot_be_written_ends_the_mirror_and_not_the_run(
     with caplog.at_level(logging.WARNING):
         for step in (1, 2, 3):
             log.log({"learner_steps": step})
-    log.finish()
+    log.finish(State.FINISHED)
     assert len(caplog.records) == 1
     assert "metrics.csv goes on" in caplog.text
 

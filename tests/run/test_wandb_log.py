@@ -20,8 +20,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 import kltransfer.config.conf
-from kltransfer.errors import Preempted
 from kltransfer.run import wandb_log
+from kltransfer.run.status import State
 from kltransfer.run.wandb_log import WandbLog, labels, run_id
 
 from ..report.folders import config, folder_of, write_run
@@ -54,7 +54,9 @@ def settings(mode: str, **options: Any) -> dict[str, Any]:
     return config(learner_steps=500, wandb=node, logger={"wandb": True}, **options)
 
 
-def mirror(folder: Path, mode: str, state: str = "finished", rows: list[dict[str, float]] = ROWS) -> None:
+def mirror(
+    folder: Path, mode: str, state: State = State.FINISHED, rows: list[dict[str, float]] = ROWS
+) -> None:
     log = WandbLog(settings(mode), folder)
     for row in rows:
         log.log(row)
@@ -88,7 +90,7 @@ def test_what_is_mirrored_offline_can_be_read_back(tmp_path: Path) -> None:
     log = WandbLog(OmegaConf.create(settings("offline")), folder)
     for row in ROWS:
         log.log(row)
-    log.finish("finished")
+    log.finish(State.FINISHED)
     (directory,) = directories(folder)
     records = inspect(directory)
     (run,) = records["run"]
@@ -108,8 +110,8 @@ def test_what_is_mirrored_offline_can_be_read_back(tmp_path: Path) -> None:
 
 def test_restarts_keep_one_id_and_a_new_folder_gets_another(tmp_path: Path) -> None:
     folder, other = tmp_path / "seed=0", tmp_path / "seed=1"
-    mirror(folder, "offline", "preempted", ROWS[:2])
-    mirror(folder, "offline", "finished", ROWS[2:])
+    mirror(folder, "offline", State.PREEMPTED, ROWS[:2])
+    mirror(folder, "offline", State.FINISHED, ROWS[2:])
     files = [file.name for path in directories(folder) for file in path.glob("*.wandb")]
     assert files == [f"run-{run_id(folder)}.wandb"] * 2
     assert run_id(other) != run_id(folder)
@@ -129,7 +131,7 @@ import sys, pathlib
 from kltransfer.run.wandb_log import WandbLog
 log = WandbLog({"wandb": {"mode": "disabled"}, "learner_steps": 1}, pathlib.Path(sys.argv[1]))
 log.log({"learner_steps": 1.0})
-log.finish("finished")
+log.finish(State.FINISHED)
 assert not {"wandb", "matplotlib"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=60)
@@ -144,8 +146,8 @@ def test_an_unknown_mode_is_refused(tmp_path: Path) -> None:
 def test_a_service_receives_one_run_over_two_starts(tmp_path: Path, stub: WandbStub) -> None:
     folder = folder_of(tmp_path, settings("online"))
     folder.mkdir(parents=True)
-    mirror(folder, "online", "preempted", ROWS[:3])
-    mirror(folder, "online", "finished", ROWS[3:])
+    mirror(folder, "online", State.PREEMPTED, ROWS[:3])
+    mirror(folder, "online", State.FINISHED, ROWS[3:])
     ((name, run),) = stub.runs.items()
     assert name == run_id(folder)
     assert run["project"] == "transfer"
@@ -169,7 +171,7 @@ def test_a_service_that_dies_costs_the_run_nothing_and_the_mirror_no_row(
         log.log(row)
         costs.append(time.perf_counter() - begun)
     begun = time.perf_counter()
-    log.finish("finished")
+    log.finish(State.FINISHED)
     assert time.perf_counter() - begun < 10.0
     assert statistics.median(costs) < 0.005
     (directory,) = directories(tmp_path)
@@ -186,7 +188,7 @@ def test_a_service_that_is_not_there_leaves_a_mirror_in_files(
     assert time.perf_counter() - begun < 0.5
     for row in ROWS:
         log.log(row)
-    log.finish("finished")
+    log.finish(State.FINISHED)
     offline = [path for path in directories(tmp_path) if path.name.startswith("offline")]
     assert [len(rows_of(inspect(path))) for path in offline] == [len(ROWS)]
     assert "the mirror is written to files" in caplog.text
@@ -204,8 +206,8 @@ def test_an_error_of_the_client_is_said_once_and_does_not_reach_the_run(
         log = WandbLog(settings("online"), tmp_path)
         for row in ROWS:
             log.log(row)
-        log.finish("finished")
-        log.finish("finished")
+        log.finish(State.FINISHED)
+        log.finish(State.FINISHED)
         log.log(ROWS[0])
     assert [record.getMessage() for record in caplog.records] == [
         "W&B mirror ended, metrics.csv goes on: ConnectionResetError: the service is gone"
@@ -220,39 +222,9 @@ def test_a_client_that_hangs_holds_the_run_up_for_a_moment_only(
     log = WandbLog(settings("online"), tmp_path)
     begun = time.perf_counter()
     log.log(ROWS[0])
-    log.finish("preempted")
+    log.finish(State.PREEMPTED)
     assert time.perf_counter() - begun < 3.0
     assert "W&B does not answer" in caplog.text
-
-
-def test_without_a_state_it_follows_from_how_the_run_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ends = []
-
-    class Run:
-        def log(self, row: object) -> None:
-            pass
-
-    monkeypatch.setattr(WandbLog, "_start", lambda self: Run())
-    monkeypatch.setattr(WandbLog, "_close", lambda self, run, end: ends.append(end.state))
-
-    def train(rows: list[dict[str, float]], error: BaseException | None = None) -> None:
-        log = WandbLog(settings("online"), tmp_path)
-        try:
-            for row in rows:
-                log.log(row)
-            if error is not None:
-                raise error
-        finally:
-            log.finish()
-
-    train(ROWS)
-    train(ROWS[:2])
-    for error in (Preempted("SIGUSR2"), KeyboardInterrupt(), RuntimeError("no memory")):
-        with pytest.raises(type(error)):
-            train(ROWS[:2], error)
-    assert ends == ["finished", "preempted", "preempted", "preempted", "failed"]
 
 
 def test_labels_come_from_the_config_axes(tmp_path: Path) -> None:
