@@ -25,7 +25,7 @@ def program(script: str, *words: str, before: str = "") -> list[str]:
         ("kltransfer", ("--help",), (*HEAVY, "hydra", "omegaconf", "numpy")),
         ("kltransfer", ("body=antt",), HEAVY),
         ("status", (".",), (*HEAVY, "hydra", "omegaconf", "numpy")),
-        ("report", (".",), HEAVY),
+        ("report", (".",), (*HEAVY, "scipy", "matplotlib")),
         ("evaluate", ("--help",), HEAVY),
     ],
 )

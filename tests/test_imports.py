@@ -15,7 +15,7 @@ HEAVY = ("torch", "mujoco", "dm_control")
         "kltransfer.envs.spec, kltransfer.envs.tasks",
         "kltransfer.cli",
         "kltransfer.evaluation.command",
-        "kltransfer.report",
+        "kltransfer.report.command",
         "kltransfer.sweep.status",
     ],
 )

@@ -2,14 +2,6 @@
 
 Read in this order: runs (what folders and plans tell), style and panel (what belongs together), estimate,
 curve and summary (the statistics), claim (whether the experiment's claim holds), tables and figure (what
-people see), page (one HTML file), command (the console script). `wandb_page` writes the same as a W&B Report.
+people see), page (one HTML file), write (all files), command (the console script). `wandb_page` writes the
+same as a W&B Report.
 """
-
-from collections.abc import Sequence
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `kltransfer-report` and return its exit code."""
-    from kltransfer.report.command import main as run  # figures are imported only when one is drawn
-
-    return run(arguments)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kltransfer.report import main
+from kltransfer.report.command import main
 from kltransfer.report.curve import panel_curves
 from kltransfer.report.figure import draw, legend_label
 from kltransfer.report.panel import compare

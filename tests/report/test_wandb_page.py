@@ -13,11 +13,11 @@ import wandb
 
 from kltransfer.config.names import panel_key
 from kltransfer.errors import ReportError
-from kltransfer.report import main
-from kltransfer.report.command import write_report
+from kltransfer.report.command import main
 from kltransfer.report.panel import compare
 from kltransfer.report.summary import Threshold
 from kltransfer.report.wandb_page import build
+from kltransfer.report.write import write_report
 
 from ..wandb_stub import ENTITY, KEY, WandbStub
 from .folders import config, write_run
