@@ -25,6 +25,13 @@ def test_the_code_of_the_page_on_agents_runs_from_top_to_bottom() -> None:
     )
 
 
+def test_the_code_of_the_readme_is_that_of_the_page_on_agents() -> None:
+    readme, agents = ((ROOT / name).read_text() for name in ("README.md", "docs/agents.md"))
+    blocks = re.findall(r"```python\n.*?```", readme, re.S)
+    assert blocks
+    assert all(block in agents for block in blocks)
+
+
 def test_every_link_of_the_documentation_leads_to_a_file() -> None:
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
