@@ -1,7 +1,7 @@
 """An agent of the paper: its policies, default policies and critics.
 
 Legend: T time, B batch, O observation, Z latent, A action. A flat agent is a hierarchical one without latents
-(Z = 0) whose low level sees the task; all else follows: its high level is empty, its KL is zero.
+(Z = 0) whose low level sees the task. Its high level is empty and its high-level KL is zero.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from kltransfer.agent.gaussian import Gaussian, log_prob, sample, standard_normal
-from kltransfer.agent.networks import ClipInward, CriticNetwork, GaussianNetwork
+from kltransfer.agent.networks import ClipZeroingOutwardGradient, CriticNetwork, GaussianNetwork
 from kltransfer.agent.normaliser import Normaliser
 from kltransfer.agent.options import AgentOptions, CriticOptions, PolicyOptions, PriorOptions
-from kltransfer.agent.priors import HighLevelPrior, make_prior, memory
+from kltransfer.agent.priors import HighLevelPrior, ar_weights, make_prior
 from kltransfer.envs.spec import GROUPS, ObservationLayout
 
 
@@ -97,14 +97,14 @@ class Critic(nn.Module):
         )  # type: ignore[assignment]
 
     def forward(self, action: Tensor, latent: Tensor, observation: Tensor) -> Tensor:
-        """Return `[count, ...]` values; actions count as the simulator takes them, clipped to [-1, 1].
+        """Return `[count, ...]` values; actions are clipped to [-1, 1], as the simulator does.
 
         `action` may have leading axes (of samples) that latent and observation lack.
         """
         return self.values(action, self.shared(torch.cat([latent, self.view(observation)], dim=-1)))
 
     def shared(self, rest: Tensor) -> list[Tensor]:
-        """Return what a state adds to the first layer of each critic, whatever the action: `[..., H]` each.
+        """Return what a state adds to the first layer of each critic for any action: `[..., H]` each.
 
         Args:
             rest: latent and normalised observation, `[..., Z + O]`.
@@ -112,8 +112,8 @@ class Critic(nn.Module):
         return [network.rest(rest) for network in self.networks]
 
     def values(self, action: Tensor, shared: Sequence[Tensor]) -> Tensor:
-        """Return `[count, ...]` values of actions `[..., A]` in the states that `shared` is of."""
-        clipped = ClipInward.apply(action)
+        """Return `[count, ...]` values of actions `[..., A]`; `shared` describes the states."""
+        clipped = ClipZeroingOutwardGradient.apply(action)
         return torch.stack([f(clipped, state) for f, state in zip(self.networks, shared, strict=True)])
 
 
@@ -126,8 +126,8 @@ class Agent(nn.Module):
         layout: sizes of the observation groups.
         action_size: A.
         options: its networks; a latent of size 0 makes the agent flat.
-        prior: the high-level prior. `prior.residual` says whether the high level moves z relative to the
-            prior's memory, z_t = c z_{t-1} + sqrt(1 - c^2) u_t, or sets z_t = u_t.
+        prior: the high-level prior. With `prior.residual` the high level chooses the innovation u_t of
+            z_t = c z_{t-1} + sqrt(1 - c^2) u_t; without, it chooses z_t = u_t.
         separate_default_policy: whether pi_0^L is a network of its own.
     """
 
@@ -153,7 +153,7 @@ class Agent(nn.Module):
             LowLevel(layout, latent_size, action_size, blind) if separate_default_policy else None
         )
         self.critic = Critic(layout, latent_size, action_size, options.critic)
-        self.memory_coefficient = prior.coefficient if prior.residual and prior.name != "isotropic" else 0.0
+        self.ar_coefficient = prior.coefficient if prior.residual and prior.name != "isotropic" else 0.0
 
     @property
     def priors_learn(self) -> bool:
@@ -163,7 +163,7 @@ class Agent(nn.Module):
 
     @torch.no_grad()
     def fit_normalisers(self, observation: Tensor) -> None:
-        """Fit what the modules see to observations `[..., O]`; what was loaded keeps its statistics."""
+        """Fit all normalisers to observations `[..., O]`; loaded ones keep their statistics."""
         for module in self.modules():
             if isinstance(module, View):
                 module.normaliser.fit(module.select(observation))
@@ -176,7 +176,7 @@ class Agent(nn.Module):
             previous: z_{t-1}, `[..., Z]`.
             first: `[...]`, 1 on the first step of an episode.
         """
-        carry, scale = memory(self.memory_coefficient, first)
+        carry, scale = ar_weights(self.ar_coefficient, first)
         return Gaussian(carry * previous + scale * innovation.mean, scale * innovation.std)
 
 
@@ -184,7 +184,7 @@ class Decision(NamedTuple):
     """What an agent does in one state of each of N simulations."""
 
     action: Tensor  # [N, A]
-    log_prob: Tensor  # [N], log pi^L(a_t | z_t, x_t): Retrace divides one conditional by another
+    log_prob: Tensor  # [N], log pi^L(a_t | z_t, x_t), given z as in the ratio of Retrace
     latent: Tensor  # [N, Z], z_t
     high: Gaussian  # pi^H(z_t | x_t)
 

@@ -83,11 +83,12 @@ def full_precision(x: Tensor) -> torch.autocast:
     return torch.autocast(x.device.type, enabled=False)
 
 
-class ClipInward(torch.autograd.Function):
-    """Clip actions, or their means, to [-1, 1]; outside, let only gradients through that lead back in.
+class ClipZeroingOutwardGradient(torch.autograd.Function):
+    """Clip actions, or their means, to [-1, 1]; outside, set gradients to zero that lead further out.
 
-    A plain clip gives no gradient outside, and a squashed mean gives ever less of it towards the bounds:
-    either way a policy that once went to full throttle in all states never came back.
+    A gradient that leads back in passes unchanged: see the zeroing and the inverting gradients of
+    Hausknecht and Stone (2016). A plain clip gives no gradient outside, and a tanh gives almost none near
+    the bounds, so a policy that saturates in all states would stay there.
     """
 
     @staticmethod
@@ -99,9 +100,9 @@ class ClipInward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        """Drop what leads outwards."""
+        """Set to zero what leads outwards."""
         (excess,) = ctx.saved_tensors
-        # Descent moves against the gradient: it leads outwards where the signs of excess and gradient differ.
+        # Descent moves against the gradient, so outwards where the signs of excess and gradient differ.
         return gradient.masked_fill(excess * gradient < 0, 0.0)
 
 
@@ -109,8 +110,8 @@ class GaussianHead(nn.Module):
     """The last layer of a policy: features to a Gaussian with bounded standard deviation.
 
     The bounds keep an entropy bonus from driving the std to infinity where the critic clips its actions.
-    A bounded mean stays where actions count, [-1, 1]: beyond, nothing would tell two of them apart but
-    their likelihoods, and Retrace would cut its traces for it.
+    A bounded mean stays in [-1, 1], the range of actions. Beyond it, two means act alike but differ in
+    likelihood, and Retrace would cut its traces.
     """
 
     def __init__(self, input_size: int, size: int, options: NetworkOptions) -> None:
@@ -129,7 +130,7 @@ class GaussianHead(nn.Module):
         with full_precision(features):
             mean, spread = self.linear(features.float()).chunk(2, dim=-1)
         std = self.min_std + (self.max_std - self.min_std) * torch.sigmoid(spread + self.offset)
-        return Gaussian(ClipInward.apply(mean) if self.bounded_mean else mean, std)
+        return Gaussian(ClipZeroingOutwardGradient.apply(mean) if self.bounded_mean else mean, std)
 
 
 class GaussianNetwork(nn.Sequential):

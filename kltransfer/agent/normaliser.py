@@ -10,9 +10,9 @@ BOUND = 5.0
 class Normaliser(nn.Module):
     """`(x - mean) / std`, clipped to [-5, 5], with statistics that are fitted once and then fixed.
 
-    An accelerometer peaks at hundreds of m/s^2 where a target is metres away: as they are, the first
-    layer's normalisation would drown the target in them. The statistics are buffers, so they are saved
-    and transferred with the weights that were trained on them.
+    An accelerometer peaks at hundreds of m/s^2 while a target is some metres away. Without this, the first
+    layer would see almost nothing of the target. The statistics are buffers, so they are saved and
+    transferred with the weights that were trained on them.
     """
 
     def __init__(self, size: int) -> None:

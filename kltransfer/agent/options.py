@@ -1,4 +1,4 @@
-"""What an agent is built from; the meaning of each option stands in conf/agent and conf/hl_prior.
+"""The options of an agent; conf/agent and conf/hl_prior explain each.
 
 Nothing here imports torch.
 """
@@ -43,7 +43,7 @@ class CriticOptions:
 
 @dataclass
 class AgentOptions:
-    """The modules of an agent, but for the high-level prior."""
+    """The modules of an agent, without the high-level prior."""
 
     name: Annotated[str, OneOf("hierarchical", *FLAT_AGENTS)] = MISSING
     latent_size: Annotated[int, Between(0, 1024)] = MISSING
@@ -58,7 +58,7 @@ class PriorOptions:
     """The high-level prior; `none` is that of a flat agent."""
 
     name: Annotated[str, OneOf("isotropic", "ar1", "ar_learned", "none")] = MISSING
-    # Below 1, or the process has no stationary variance.
+    # Below 1, because otherwise the process has no stationary variance.
     coefficient: Annotated[float, Between(0.0, 0.9999)] = MISSING
     residual: bool = MISSING
     hidden: Annotated[list[int], Layers(least=0)] = MISSING

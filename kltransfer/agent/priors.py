@@ -1,7 +1,7 @@
 """The three high-level default policies pi_0^H(z_t | z_{t-1}) of Section 3.1.
 
-All have the form `z_t = c z_{t-1} + sqrt(1 - c^2) u_t`: the prior is a distribution of the innovation u_t,
-and c carries the memory. The first latent of an episode has no predecessor: there c is 0.
+All have the form `z_t = c z_{t-1} + sqrt(1 - c^2) u_t`, and a prior is a distribution of the innovation u_t.
+The first latent of an episode has no predecessor: there c is 0.
 """
 
 import torch
@@ -12,8 +12,8 @@ from kltransfer.agent.networks import GaussianNetwork
 from kltransfer.agent.options import NetworkOptions, PriorOptions
 
 
-def memory(coefficient: float, first: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the weights of z of the step before and of the innovation, each `[..., 1]`.
+def ar_weights(coefficient: float, first: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the AR(1) weights of z of the step before and of the innovation, each `[..., 1]`.
 
     Args:
         coefficient: c, in [0, 1).
@@ -32,7 +32,7 @@ class AR1(nn.Module):
 
     def forward(self, previous: Tensor, first: Tensor) -> Gaussian:
         """Return pi_0^H(z_t | z_{t-1}): `[..., Z]` and `[...]` to a Gaussian over `[..., Z]`."""
-        carry, scale = memory(self.coefficient, first)
+        carry, scale = ar_weights(self.coefficient, first)
         return Gaussian(carry * previous, scale.expand_as(previous))
 
     def innovation_kl(self, policy: Gaussian, previous: Tensor, first: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ class LearnedAR(nn.Module):
 
     def forward(self, previous: Tensor, first: Tensor) -> Gaussian:
         """Return pi_0^H(z_t | z_{t-1}); the first step of an episode sees zeros and a flag."""
-        carry, scale = memory(self.coefficient, first)
+        carry, scale = ar_weights(self.coefficient, first)
         mean, std = self.innovation(self.inputs(previous, first))
         return Gaussian(carry * previous + scale * mean, scale * std)
 

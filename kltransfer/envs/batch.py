@@ -14,7 +14,7 @@ from kltransfer.envs.egocentric import egocentric
 from kltransfer.envs.placement import draw_placement
 from kltransfer.envs.scene import BOX_RGBA, GOAL_RGBA, TARGET_RGBA, build_scene
 from kltransfer.envs.spec import Arena, Array, Episodes, Mask, ObservationLayout, State, Task, TimeStep
-from kltransfer.envs.tasks import draw_goals, encode_goals, inside, judge
+from kltransfer.envs.tasks import draw_goals, encode_goals, inside, reward_and_termination
 
 # what the observation reads: positions and velocities of the state just reached
 STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
@@ -40,7 +40,7 @@ class BatchEnvironment:
         _silence_mujoco()
         stop_timers()
         self.batch = batch = Batch(scene.model, num_simulations, num_threads)
-        self.rng = np.random.default_rng(seed)  # of starts and goals; another may take its place
+        self.rng = np.random.default_rng(seed)  # draws starts and goals; may be replaced
 
         # live views: MuJoCo writes the outcome of each call into them
         self._state, self._warnings = batch.state, batch.warning[:, :, 1]
@@ -99,7 +99,9 @@ class BatchEnvironment:
         self._elapsed += ~first
 
         active = self._active_predicates()
-        outcome = judge(active, self._was_active, self._fallen(), self._elapsed >= self.arena.max_steps)
+        outcome = reward_and_termination(
+            active, self._was_active, self._fallen(), self._elapsed >= self.arena.max_steps
+        )
         reward = np.where(first, np.float32(0), outcome.reward)
         last = outcome.last & ~first
         self._was_active = active & ~first[:, None]
@@ -144,9 +146,9 @@ class BatchEnvironment:
         self._episodes = [Episodes(*arrays) for arrays in state["episodes"]]
 
     def view(self, simulation: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
-        """Return one simulation to render; what belongs to a goal shares a colour of its own.
+        """Return one simulation to render; the parts of a goal have one colour.
 
-        The two objects are the same at every call (build a renderer once) and of no effect on the
+        Every call returns the same two objects, so a renderer is built once. They have no effect on the
         simulations.
         """
         if self._view is None:
@@ -241,9 +243,9 @@ def _silence_mujoco() -> None:
 
 
 def stop_timers() -> None:
-    """Keep MuJoCo from reading the clock around each stage of each substep, up to a tenth of the physics.
+    """Stop MuJoCo's timers, which take up to a tenth of the time of the physics.
 
-    `mujoco.set_mjcb_time(None)` brings the clock back; there is no setter for having none.
+    `mujoco.set_mjcb_time(None)` starts them again; MuJoCo has no setter that stops them.
     """
     if sys.platform != "win32":  # where a library does not show the symbols of those it is linked with
         engine = ctypes.CDLL(mujoco._callbacks.__file__)

@@ -43,7 +43,7 @@ class Feature:
         return len(self.elements) * len(self.components)
 
     def columns(self, model: mujoco.MjModel) -> NDArray[np.intp]:
-        """Return where the values stand in the field, flattened, once the scene is compiled."""
+        """Return the columns of the values in the flattened field of a compiled scene."""
         first = [_ADDRESS[self.field](model, element.full_identifier) for element in self.elements]
         return np.add.outer(np.array(first, np.intp), np.array(self.components, np.intp)).ravel()
 
@@ -106,7 +106,7 @@ def ant() -> Body:
     root = ant_walker.Ant().mjcf_model
     torso = root.find("body", "torso")
     for site in root.find_all("site"):
-        # rangefinders, touch and decoration: computed at every substep, seen by nobody
+        # rangefinders, touch and decoration: computed at every substep, but no observation uses them
         if site.name != "torso_site":
             _remove_sensors_of(root, site)
             site.remove()
@@ -146,7 +146,7 @@ def quadruped() -> Body:
         Feature("world_zaxis", "1", "site_xmat", (frame,), _THIRD_ROW),
         Feature("actuators_act", "rad", "act", tuple(root.find_all("actuator"))),
     )
-    # its feet would slide: in falling it would get 5 % less far
+    # without it the feet slide, and random actions carry the body 5 % less far
     return Body("quadruped", root, frame, proprioception, _add_free_joint, _free_qpos, noslip_iterations=1)
 
 
@@ -185,7 +185,7 @@ def _end_effectors(root: mjcf.RootElement, torso: Element, names: Collection[str
 
 
 def _keep_sensors(root: mjcf.RootElement, kept: Collection[Element]) -> None:
-    """Remove the sensors nobody reads: MuJoCo computes every sensor at every substep."""
+    """Remove unused sensors: MuJoCo computes every sensor at every substep."""
     names = {sensor.name for sensor in kept}
     for sensor in root.find_all("sensor"):
         if sensor.name not in names:
@@ -193,14 +193,14 @@ def _keep_sensors(root: mjcf.RootElement, kept: Collection[Element]) -> None:
 
 
 def _remove_sensors_of(root: mjcf.RootElement, site: Element) -> None:
-    """Remove what reads a site, before the site itself goes."""
+    """Remove the sensors that read a site, before the site is removed."""
     for sensor in root.find_all("sensor"):
         if getattr(sensor, "site", None) is site:
             sensor.remove()
 
 
 def _strip_suite_scene(root: mjcf.RootElement) -> None:
-    """Leave the robot alone: no floor, light, sky or options of the suite, no root joint."""
+    """Keep only the robot: remove floor, light, sky, options of the suite and the root joint."""
     root.find("geom", "floor").remove()
     for joint in root.find_all("joint"):
         if joint.tag == "freejoint":
@@ -216,7 +216,7 @@ def _strip_suite_scene(root: mjcf.RootElement) -> None:
 
 
 def _degrees_to_radians(root: mjcf.RootElement) -> None:
-    """Convert the suite's angles to the scene's unit: one MJCF has one."""
+    """Convert the suite's angles to radians, the unit of the scene."""
     for body in root.find_all("body"):
         if body.euler is not None:
             body.euler = np.deg2rad(body.euler)

@@ -1,4 +1,4 @@
-"""Pictures of one simulation: the room from above, and beside it the body from a camera that goes with it.
+"""Pictures of one simulation: the room from above, and the body from a camera that follows it.
 
 MuJoCo draws with the library that MUJOCO_GL named when MuJoCo was first imported.
 """
@@ -31,7 +31,7 @@ class Camera:
         light_for_cameras(model)
         self.cameras = above(environment, model), behind(environment, model)
         self.renderer = mujoco.Renderer(model, SIZE, SIZE)
-        # The lamp's shadows tell a target, which is no thing, from nothing, and cost more than all else.
+        # No shadows: a target would cast one like a solid box, and they take more time than all the rest.
         self.renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
 
     def draw(self, simulation: int = 0) -> Frame:
@@ -57,7 +57,7 @@ class Camera:
 
 
 def light_for_cameras(model: mujoco.MjModel) -> None:
-    """Brighten the light that goes with the camera, as without shadows the lamp alone leaves the room dim."""
+    """Brighten the light at the camera: without shadows the lamp alone leaves the room dim."""
     model.vis.headlight.ambient[:] = 0.4
     model.vis.headlight.diffuse[:] = 0.4
 
@@ -74,7 +74,7 @@ def above(environment: BatchEnvironment, model: mujoco.MjModel) -> mujoco.MjvCam
 
 
 def behind(environment: BatchEnvironment, model: mujoco.MjModel) -> mujoco.MjvCamera:
-    """Return a camera that keeps the body in its middle and always looks the same way, up in `above`."""
+    """Return a camera that follows the body and always looks in the direction that is up in `above`."""
     camera = mujoco.MjvCamera()
     camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
     camera.trackbodyid = model.site_bodyid[environment.scene.frame]

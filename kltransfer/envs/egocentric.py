@@ -11,8 +11,8 @@ def egocentric(points: Floats, origin: Floats, forward: Floats) -> Floats:
     points: [N, P, 3]; origin: [N, 3]; forward: [N, 2], the body's forward axis seen from above, of
     any length above 0. Returns [N, P, 3] in metres: x forward, y left, z up.
 
-    Roll and pitch are left out so that a high-level policy means the same to every body, whether it
-    rolls upright (Ball) or sways (Ant, Quadruped).
+    Roll and pitch are left out, so that what a high level sees means the same for every body, also for
+    those that sway (Ant, Quadruped).
     """
     length = np.sqrt(forward[:, 0] ** 2 + forward[:, 1] ** 2)
     cosine, sine = (forward / np.maximum(length, 1e-9)[:, None]).T[:, :, None]

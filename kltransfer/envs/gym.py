@@ -132,7 +132,7 @@ class GymVectorEnv(VectorEnv[Observation, Array, Any]):
             self._camera.close()
 
     def _restart(self, ids: Mask) -> None:
-        """Let the next step begin an episode: the batch has already begun one, which nobody has seen."""
+        """Let the next step begin an episode, in place of the one that the batch has begun already."""
         state = self._batch.state()
         state["over"] |= ids
         self._batch.set_state(state)
@@ -145,7 +145,7 @@ class GymVectorEnv(VectorEnv[Observation, Array, Any]):
         return {group: observation[:, layout.slice(group)] for group in seen_groups(layout)}
 
     def _info(self, **values: Mask) -> Info:
-        """Return the values with Gymnasium's masks, which say for whom a value is known: for all."""
+        """Return the values with Gymnasium's masks, which say that every simulation has a value."""
         values["predicates"] = self._batch.predicates
         known = {f"_{name}": np.ones(self.num_envs, np.bool_) for name in values}
         return {**values, **known}
@@ -154,7 +154,7 @@ class GymVectorEnv(VectorEnv[Observation, Array, Any]):
 class GymEnv(gymnasium.Env[Observation, Array]):
     """Step one simulation; the same numbers as those of a `GymVectorEnv` of one.
 
-    Takes its arguments, but for the number of simulations and of threads.
+    Takes the same arguments, except `num_envs` and `num_threads`.
     """
 
     metadata = {"render_modes": RENDER_MODES, "render_fps": 10}  # noqa: RUF012 - as Gymnasium has it
@@ -200,7 +200,7 @@ def first_of(batched: Any) -> Any:
 
 
 def seen_groups(layout: ObservationLayout) -> list[str]:
-    """Return the observation groups that hold something; without boxes in the room there are no boxes."""
+    """Return the observation groups that are not empty; `boxes` is empty in a room without boxes."""
     return [group for group in GROUPS if getattr(layout, group)]
 
 
@@ -223,7 +223,7 @@ def usual_arena(body: str) -> Arena:
     groups = [group for group in config.defaults if isinstance(group, DictConfig)]
     scale = next(group.scale for group in groups if "scale" in group)
     options = OmegaConf.structured(Arena)
-    # In the order in which Hydra puts them together.
+    # In the order in which Hydra merges them.
     for file in ("config", f"body/{body}", f"scale/{scale}"):
         options.merge_with(OmegaConf.select(OmegaConf.load(conf / f"{file}.yaml"), "arena") or {})
     arena = OmegaConf.to_object(options)
@@ -238,7 +238,7 @@ def environment_name(body: str, task: str) -> str:
 
 
 def register_all() -> None:
-    """Tell Gymnasium of every body and task."""
+    """Register every body and task with Gymnasium."""
     for body in BODIES:
         for task in task_names():
             gymnasium.register(

@@ -6,8 +6,8 @@ import numpy as np
 
 from kltransfer.envs.spec import Arena, Floats, Task
 
-_MARGIN = 0.99  # of the room left in a cell by a turned box, as in the authors' release
-_ATTEMPTS = 1000  # at a start without contact
+_MARGIN = 0.99  # share used of the room that a turned box leaves in its cell, as in the authors' release
+_ATTEMPTS = 1000  # to draw a start without contact
 
 
 class Placement(NamedTuple):
@@ -42,8 +42,8 @@ def draw_placement(task: Task, arena: Arena, reach: float, rng: np.random.Genera
 def _draw(task: Task, arena: Arena, rng: np.random.Generator, n: int) -> Placement:
     """Draw n starts without regard to the body's reach.
 
-    The body and the targets stand at the centres of their cells; boxes anywhere in theirs as long
-    as they don't stick out. Body and boxes have random yaws.
+    The body and the targets are at the centres of their cells. A box is anywhere within its cell. Body and
+    boxes have random yaws.
     """
     side = arena.room_cells(task)
     count = 1 + task.boxes + task.targets

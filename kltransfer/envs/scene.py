@@ -84,7 +84,7 @@ def _reach(model: mujoco.MjModel, frame: int, geoms: Ids) -> float:
 
 
 def _set_physics(root: mjcf.RootElement, arena: Arena, body: Body) -> None:
-    """Set what dm_control's locomotion arenas set, or less; all else is MuJoCo's default (Euler, Newton)."""
+    """Set what dm_control's locomotion arenas set, or less; the rest is MuJoCo's default (Euler, Newton)."""
     root.compiler.angle = "radian"
     root.compiler.eulerseq = "xyz"
     root.compiler.boundmass = 1e-5
@@ -95,17 +95,17 @@ def _set_physics(root: mjcf.RootElement, arena: Arena, body: Body) -> None:
         root.option.noslip_iterations = 5
         root.option.noslip_tolerance = 0
     else:
-        # how little these two change: tests/envs/test_physics.py
+        # tests/envs/test_physics.py measures what these two change
         root.option.noslip_iterations = body.noslip_iterations
         root.option.tolerance = 1e-4
-        # a tree of bounding boxes pays for many geoms in a body that meet few; planes it cannot bound
+        # a tree of bounding boxes helps only with many geoms per body, and cannot bound planes
         root.option.flag.midphase = "disable"
 
 
 def _add_room(root: mjcf.RootElement, task: Task, arena: Arena) -> None:
     """Add floor, four walls one cell thick, sky, light and a camera that sees it all from above.
 
-    With fast physics what stops a body is the plane of a wall's inner face, and the wall a picture.
+    With fast physics the plane of a wall's inner face stops a body, and the wall itself is only drawn.
     """
     inner, thickness = arena.half_width(task), arena.cell_size / 2
     outer = inner + 2 * thickness
@@ -117,7 +117,7 @@ def _add_room(root: mjcf.RootElement, task: Task, arena: Arena) -> None:
     root.asset.add("texture", name="sky", rgb1=(0.7, 0.8, 0.9), rgb2=(0.3, 0.4, 0.5), **sky)
     tiles = {"type": "2d", "builtin": "checker", "width": 128, "height": 128}
     root.asset.add("texture", name="tiles", rgb1=(0.27, 0.3, 0.34), rgb2=(0.31, 0.34, 0.38), **tiles)
-    # tiles of half a cell, so that the cells' edges lie on the lines however many there are
+    # tiles of half a cell, so that the edges of the cells lie on the lines for any number of cells
     repeat = 2 / arena.cell_size
     root.asset.add("material", name="floor", texture="tiles", texuniform=True, texrepeat=(repeat, repeat))
     root.worldbody.add("geom", name="floor", type="plane", size=(outer, outer, 1), material="floor")
@@ -165,8 +165,8 @@ def _add_box(root: mjcf.RootElement, task: Task, arena: Arena, index: int) -> st
 def _add_contact_sensors(root: mjcf.RootElement, boxes: list[str]) -> None:
     """Add a sensor per pair of boxes: minus how deep they touch, 0 apart.
 
-    A distance rather than a contact sensor: it belongs to the state reached, not to the one a
-    substep before.
+    A distance sensor belongs to the state just reached; a contact sensor would belong to the substep
+    before.
     """
     for one, other in itertools.combinations(boxes, 2):
         root.sensor.add("distance", name=f"{one}_{other}", geom1=one, geom2=other, cutoff=0)

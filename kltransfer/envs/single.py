@@ -34,7 +34,7 @@ class SingleEnvironment(dm_env.Environment):
         """Build the scene; raise ValueError for an unknown body."""
         self._batch = BatchEnvironment(body, task, arena, num_simulations=1, seed=seed)
         self._physics: Physics | None = None
-        self._reset_next_step = False  # after a failure; after a last step the batch knows by itself
+        self._reset_next_step = False  # after a failure; after a last step the batch resets by itself
 
     def reset(self) -> dm_env.TimeStep:
         """Start a new episode."""

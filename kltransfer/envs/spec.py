@@ -1,4 +1,4 @@
-"""What everything else needs to know of environments: tasks, rooms, observations, steps, protocols.
+"""What other rooms need to know of environments: tasks, arenas, observations, steps, protocols.
 
 Nothing here imports MuJoCo.
 """
@@ -24,7 +24,7 @@ PHYSICS = ("fast", "exact")
 
 @dataclass
 class Task:
-    """Say what is in the room and what is asked; documented option by option in conf/task."""
+    """What is in the room and what an episode asks; conf/task explains each option."""
 
     name: Annotated[str, NameOf("task")] = "go_to_target"
     targets: Annotated[int, Between(0, 16)] = 3
@@ -71,7 +71,7 @@ class Task:
 
 @dataclass
 class Arena:
-    """Give the room its measures; documented option by option in conf/config.yaml.
+    """The measures of the room; conf/config.yaml explains each option.
 
     The defaults are those of the authors' release.
 
@@ -125,7 +125,7 @@ class Arena:
 class ObservationLayout:
     """Say where each group of values stands in the flat observation, in the order of `GROUPS`.
 
-    proprioception: what the body feels of itself; differs in size and meaning from body to body.
+    proprioception: the state of the body itself; differs in size and meaning from body to body.
     boxes: 8 corners x (x, y, z) per box, metres, in the egocentric frame (see `egocentric.py`).
     task: targets x (x, y, z), metres, in the same frame, then the goal code (see `tasks.py`).
     """
@@ -149,7 +149,7 @@ class ObservationLayout:
 
 
 class TimeStep(NamedTuple):
-    """Hold one control step of N simulations; the arrays are new at every step and the caller's to keep.
+    """Hold one control step of N simulations; every step makes new arrays, which the caller may keep.
 
     On a first step reward is 0 and discount 1. A last step has discount 0 where the episode
     terminated and 1 where it ran out of time. The transition from step t to t + 1 is one of the
@@ -165,7 +165,7 @@ class TimeStep(NamedTuple):
 
 
 class Episodes(NamedTuple):
-    """Hold the E episodes that ended since one last asked."""
+    """Hold the E episodes that ended since the last call of `pop_episodes`."""
 
     returns: Array  # [E], undiscounted
     successes: Mask  # [E], the bonus was paid
@@ -192,7 +192,7 @@ class Environment(Protocol):
 
     @property
     def bad_simulations(self) -> int:
-        """Return how often physics failed and one simulation was started anew, so far."""
+        """Return how often the physics failed so far and a simulation was started again."""
 
     def reset(self) -> TimeStep:
         """Start a new episode in every simulation."""
@@ -205,7 +205,7 @@ class Environment(Protocol):
 
 
 class ResumableEnvironment(Environment, Protocol):
-    """Can be saved and gone on with, which training needs and playing does not."""
+    """Can be saved and resumed, which training needs and playing does not."""
 
     def state(self) -> State:
         """Return all that a new object needs to go on bit for bit: numpy arrays, numbers, strings."""

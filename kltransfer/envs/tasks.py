@@ -81,7 +81,7 @@ def inside(points: Floats, targets: Floats, half_size: float) -> Mask:
     return np.asarray(near.all(axis=3))
 
 
-def judge(active: Mask, was_active: Mask, fallen: Mask, timed_out: Mask) -> Outcome:
+def reward_and_termination(active: Mask, was_active: Mask, fallen: Mask, timed_out: Mask) -> Outcome:
     """Apply the reward and termination rules to one control step.
 
     active, was_active: [N, P], the predicates at the end of this step and of the step before (false

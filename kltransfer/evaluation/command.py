@@ -1,6 +1,6 @@
 """The command `kltransfer-eval`: how good the agent of a run is, in numbers, as a video, by its latents.
 
-It also writes the folder in which an agent is given away.
+With --export it also writes a folder from which others can load the agent.
 
 Exit codes: 0 done; 1 with one sentence on standard error; 2 a command line that makes no sense.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kltransfer.evaluation.score import Score
     from kltransfer.evaluation.trained import Trained
 
-MOST_SIMULATIONS = 64  # side by side; more gain little and need more memory
+MOST_SIMULATIONS = 64  # at once; more gain little and need more memory
 FILMED_EPISODES = 3
 NOTE = (
     "In brackets: 95 % intervals over the episodes of this one agent; "
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    """Load the agent and do with it what the options ask for, numbers first."""
+    """Load the agent and do what the options ask for, scores first."""
     import torch
 
     from kltransfer.evaluation.trained import load
@@ -81,7 +81,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _score(trained: Trained, options: argparse.Namespace) -> Score:
     from kltransfer.evaluation.score import play
 
-    # Equal numbers of episodes for all simulations, so that few are played in vain.
+    # Equal numbers of episodes for all simulations, so that few are played and not counted.
     rounds = -(-options.episodes // MOST_SIMULATIONS)
     environment = trained.environment(-(-options.episodes // rounds), options.seed)
     score = play(

@@ -15,7 +15,7 @@ from kltransfer.evaluation.trained import Trained, checkpoint_file
 from kltransfer.interval import Interval
 
 LICENCE = "apache-2.0"
-# What is told of the machine that trained the agent; its name and its paths are nobody's business.
+# What the card says of the training; the name and the paths of the machine stay private.
 TOLD = ("started", "git", "versions", "python")
 
 
@@ -32,9 +32,9 @@ def export(folder: Path, run: Path, trained: Trained, score: Score, how: str) ->
 
 
 def shippable(file: Path) -> dict[str, Any]:
-    """Return what ships of a checkpoint: no critic and nothing to go on training with.
+    """Return the part of a checkpoint that is given away: without critic and training state.
 
-    Its `provenance` is that of the run folder, as far as it is told, or that of an earlier export.
+    Its `provenance` is the public part of the run folder's, or that of an earlier export.
     """
     saved = load(file)
     log = saved["log"] if saved["training"] is None else saved["training"]["log"]
@@ -101,7 +101,7 @@ def cells(estimate: Interval[float], digits: int) -> str:
 
 
 def training_lines(trained: Trained, content: dict[str, Any]) -> list[str]:
-    """Say how the agent came about: command, steps, code, versions."""
+    """Return how the agent was trained: command, steps, code, versions."""
     config, log = trained.config, content["log"]
     lines = [f"command: `{shlex.join(config.command)}`"] if config.command else []
     lines.append(f"seed: {config.seed}")

@@ -33,7 +33,7 @@ def trace_episode(environment: BatchEnvironment, agent: Agent, *, seed: int, det
     kls: list[float] = []
     rewards: list[float] = []
     for step, choice in rollout(environment, agent, seed=seed, deterministic=deterministic):
-        if step.first[0]:  # also when the physics failed and the simulation starts anew
+        if step.first[0]:  # also when the physics failed and the simulation starts again
             latents, kls, rewards = [], [], []
         else:
             rewards.append(float(step.reward[0]))

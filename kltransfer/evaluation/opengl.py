@@ -1,7 +1,6 @@
 """The library that draws without a display: EGL or OSMesa, whichever works here.
 
-MuJoCo reads MUJOCO_GL when it is first imported and cannot be told otherwise later, so nothing here imports
-it.
+MuJoCo reads MUJOCO_GL when it is first imported and never again, so nothing here imports it.
 """
 
 import os
@@ -13,7 +12,7 @@ from kltransfer.errors import OpenGLError
 
 WITHOUT_DISPLAY = ("egl", "osmesa")
 PROBE = "import mujoco; mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 8, 8).render()"
-PATIENCE = 60.0  # seconds
+PROBE_SECONDS = 60.0
 
 
 def draws(name: str) -> bool:
@@ -21,7 +20,11 @@ def draws(name: str) -> bool:
     environment = {**os.environ, "MUJOCO_GL": name}
     try:
         trial = subprocess.run(
-            [sys.executable, "-c", PROBE], env=environment, capture_output=True, timeout=PATIENCE, check=False
+            [sys.executable, "-c", PROBE],
+            env=environment,
+            capture_output=True,
+            timeout=PROBE_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return False

@@ -1,4 +1,4 @@
-"""Files that a person asked a command for by name."""
+"""Files and folders that a command was asked to write."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -31,10 +31,10 @@ class Choice(NamedTuple):
 def rollout(
     environment: Environment, agent: Agent, *, seed: int, deterministic: bool
 ) -> Iterator[tuple[TimeStep, Choice]]:
-    """Reset the environment and drive it for ever; yield each state together with what is chosen there.
+    """Reset the environment and act in it without end; yield each state with the choice made there.
 
     Args:
-        environment: N simulations; what happened so far in it is left behind.
+        environment: N simulations; their present episodes are abandoned.
         agent: on the CPU.
         seed: of the policy's noise; the same seed, environment and agent give the same steps.
         deterministic: take the means of latents and actions instead of samples.

@@ -17,7 +17,7 @@ from kltransfer.interval import LEVEL, Interval
 
 @dataclass(frozen=True)
 class Score:
-    """Some episodes of one agent and how often the physics failed meanwhile: such episodes began anew."""
+    """Some episodes of one agent, and how often the physics failed and an episode began again."""
 
     episodes: Episodes
     bad_simulations: int
@@ -45,7 +45,7 @@ class Score:
         return "\n".join(lines)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the estimates and the episodes; bounds that there are not are null."""
+        """Return the estimates and the episodes; a bound that does not exist is null."""
         estimates = {
             name: {field: None if math.isnan(x) else x for field, x in interval._asdict().items()}
             for name, interval in self.estimates.items()
@@ -57,15 +57,15 @@ class Score:
 def play(environment: Environment, agent: Agent, *, episodes: int, seed: int, deterministic: bool) -> Score:
     """Play at least `episodes` episodes and score the first that many, in the order of starts.
 
-    Every simulation plays the same number of episodes to their ends. To take the first ones that end would
-    favour short ones: successes and falls.
+    Every simulation plays the same number of episodes to their ends. Taking those that end first would favour
+    short ones: successes and falls.
     """
     simulations = environment.num_simulations
     each = -(-episodes // simulations)
     ended: list[list[tuple[float, bool, int]]] = [[] for _ in range(simulations)]
     with tqdm(total=simulations * each, unit="episode", leave=False, disable=None) as bar:
         for step, _ in rollout(environment, agent, seed=seed, deterministic=deterministic):
-            # Those that end in the same step are reported in the order of the simulations.
+            # Episodes that end in the same step are reported in the order of the simulations.
             reported = zip(*(field.tolist() for field in environment.pop_episodes()), strict=True)
             for simulation, episode in zip(np.flatnonzero(step.last), reported, strict=True):
                 bar.update(len(ended[simulation]) < each)

@@ -24,7 +24,7 @@ from kltransfer.training.actor import as_float
 class Trained:
     """An agent as a run left it, finished or not, without its critic; and the config it came from.
 
-    generator: of the noise that `act` draws.
+    generator: draws the noise of `act`.
     """
 
     agent: Agent
@@ -100,7 +100,7 @@ def load(path: str | Path, seed: int = 0) -> Trained:
             f"{file} does not fit this version: observations had the sizes {saved.layout} there "
             f"and have {asdict(environment.layout)} here."
         )
-    del agent.critic  # only training asks it: the agents that ship come without
+    del agent.critic  # only training uses it, and agents that are given away have none
     policies = {name: value for name, value in saved.weights.items() if not name.startswith("critic.")}
     load_strictly(agent, policies, f"agent of {file}")
     generator = torch.Generator().manual_seed(seed)

@@ -14,10 +14,10 @@ from kltransfer.envs.batch import BatchEnvironment
 from kltransfer.envs.camera import SIZE, Camera, Frame
 from kltransfer.evaluation.rollout import rollout
 
-HOLD = 0.5  # seconds that the end of an episode stays
+HOLD = 0.5  # seconds for which the end of an episode is shown
 ENCODING = {
     ".mp4": ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "23", "-movflags", "+faststart"],
-    # Half as large, half as many. A palette per picture: one for the whole film would keep it in memory.
+    # Half the size, half the pictures. Each has its own palette: one for all would keep the film in memory.
     ".gif": [
         "-vf",
         "fps=10,scale=iw/2:-1:flags=area,split[a][b];"
@@ -29,7 +29,7 @@ ENCODING = {
 def film(
     path: Path, environment: BatchEnvironment, agent: Agent, *, episodes: int, seed: int, deterministic: bool
 ) -> None:
-    """Write the first episodes of the first simulation to an MP4 or GIF, at the speed of life.
+    """Write the first episodes of the first simulation to an MP4 or GIF, in real time.
 
     Replaces `path` only once the video is complete. Raises OSError if it cannot be written.
     """
@@ -45,13 +45,13 @@ def film(
 
 
 def encode(path: Path, pictures: Iterable[Frame], fps: float) -> None:
-    """Pipe pictures through FFmpeg into a file. Raises OSError with its last words if it fails."""
-    # By itself, as imageio's own writers do not look whether FFmpeg succeeded, and keep a GIF in memory.
+    """Pipe pictures through FFmpeg into a file. Raises OSError with its last line if it fails."""
+    # FFmpeg directly: imageio's own writers do not check whether it succeeded, and keep a GIF in memory.
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{2 * SIZE}x{SIZE}", "-r", f"{fps:g}", "-i", "-"]
     command = [get_exe(), "-y", "-loglevel", "error", *raw, *ENCODING[path.suffix], str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
-        # A broken pipe says only that FFmpeg is gone; why stands in its messages.
+        # A broken pipe says only that FFmpeg has ended; its messages say why.
         with contextlib.suppress(BrokenPipeError):
             for picture in pictures:
                 process.stdin.write(picture.tobytes())

@@ -59,7 +59,7 @@ class Actor:
         copy_state(agent, self.agent)
 
     def state(self) -> dict[str, Any]:
-        """Return all that a new actor needs to go on bit for bit, but for the parameters."""
+        """Return all that a new actor needs to go on bit for bit, except the parameters."""
         return {
             "environment": map_arrays(torch.from_numpy, np.ndarray, self.environment.state()),
             "generator": self.generator.get_state(),

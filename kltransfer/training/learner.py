@@ -104,7 +104,7 @@ class Learner:
         return means
 
     def state(self) -> dict[str, Any]:
-        """Return all that a new learner needs to go on bit for bit, but for the replay and the agent."""
+        """Return all that a new learner needs to go on bit for bit, except the replay and the agent."""
         return {
             "target": self.target.state_dict(),
             "optimizer": self.optimizer.state_dict(),

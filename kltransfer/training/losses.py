@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kltransfer.agent.agent import Agent
 from kltransfer.agent.gaussian import Gaussian, entropy, kl, log_prob, sample
-from kltransfer.agent.priors import memory
+from kltransfer.agent.priors import ar_weights
 from kltransfer.training.replay import Window
 from kltransfer.training.returns import chains, peng, retrace
 
@@ -68,9 +68,9 @@ def latent_chain(
 ) -> tuple[Tensor, Tensor]:
     """Roll `z_t = c_t z_{t-1} + sqrt(1 - c_t^2) u_t` through a window; return (z_t, constant z_{t-1}).
 
-    The window's first predecessor is the actor's: the paper re-samples every z, but none of the window's
-    own steps can have produced that one. Predecessors are constants: what z_t does to the future is the
-    critic's to tell, as for Q's own input z.
+    The window's first predecessor is the actor's, because no step of the window can produce it; the paper
+    samples every z again. Predecessors are constants: the critic knows what z_t does to the future, as for
+    Q's own input z.
 
     Args:
         innovation: u_t, `[T, B, Z]`.
@@ -80,7 +80,7 @@ def latent_chain(
     """
     if coefficient == 0:
         return innovation, torch.cat([start.unsqueeze(0), innovation[:-1].detach()])
-    carry, scale = memory(coefficient, first)
+    carry, scale = ar_weights(coefficient, first)
     with torch.no_grad():
         steps = scale * innovation
         steps[0] += carry[0] * start
@@ -93,7 +93,7 @@ def unroll(agent: Agent, window: Window, latent_noise: Tensor) -> Unroll:
     """Apply the policy to a window with the given noise of the latents, all time steps in one pass."""
     innovation = agent.high_level(window.observation)
     latent, previous = latent_chain(
-        sample(innovation, latent_noise), window.previous_latent[0], window.first, agent.memory_coefficient
+        sample(innovation, latent_noise), window.previous_latent[0], window.first, agent.ar_coefficient
     )
     return Unroll(latent, previous, innovation, agent.low_level(latent, window.observation))
 
@@ -105,7 +105,7 @@ def divergence(policy: Unroll, priors: Agent, window: Window) -> tuple[Tensor, T
     move z from the same memory, the high-level one is that of their innovations.
     """
     prior = priors.high_level_prior
-    if priors.memory_coefficient == prior.coefficient:
+    if priors.ar_coefficient == prior.coefficient:
         high = prior.innovation_kl(policy.innovation, policy.previous, window.first)
     else:
         high = kl(policy.innovation, prior(policy.previous, window.first))
@@ -153,8 +153,8 @@ def algorithm1(
     actions = sample(policy.low, noise.action)  # [M, K + 1, B, A]
     values = target.critic.values(actions, shared).amin(0).mean(0)  # [K + 1, B]
 
-    # Policy: sum_t E Q - alpha KL + alpha_H H. The KL of step t is no consequence of a_t, hence it is
-    # here and not in the reward of step t.
+    # Policy: sum_t E Q - alpha KL + alpha_H H. The KL of step t is here and not in the reward of step t,
+    # because a_t does not cause it.
     objective = (values - kl_cost * total_kl + entropy_cost * low_entropy)[:-1]
     policy_loss = -(objective * weight).sum()
 
@@ -174,7 +174,7 @@ def algorithm1(
     error = 0.5 * (targets - q).square().mean(0)
     critic_loss = (error * weight).sum()
 
-    # Distillation: the default policies follow the policy, which is a constant to them. Those that do not
+    # Distillation: the default policies follow the policy, which is a constant here. Those that do not
     # learn are the target ones.
     if agent.priors_learn:
         constant = Unroll(

@@ -1,4 +1,4 @@
-"""What training is told; the meaning of each option stands in conf/config.yaml and conf/regime.
+"""The options of training; conf/config.yaml and conf/regime explain each.
 
 Nothing here imports torch.
 """

@@ -1,8 +1,8 @@
 """Experience of all simulations in one ring, from which windows are read.
 
-Each control step of each simulation is one float32 row; a window is K + 1 consecutive rows of a simulation
-and may run across episodes. Nothing is stored twice. On disk the ring is a list of segments that never
-change once written, so that a checkpoint writes only what is new and a crash cannot tear what is old.
+Each control step of each simulation is one float32 row, stored once. A window is K + 1 consecutive rows of a
+simulation and may run across episodes. On disk the ring is a list of segments that never change once they
+are written: a checkpoint writes only new rows, and a crash cannot damage old ones.
 """
 
 import contextlib
@@ -18,15 +18,15 @@ from torch import Tensor
 from kltransfer.checkpoint import check_form, load, save
 from kltransfer.errors import CheckpointError
 
-BEFORE_REWARD = 40  # steps: windows before a reward start this far before it at most
+BEFORE_REWARD = 40  # steps; a window drawn from before a reward starts at most this far before it
 VECTORS = ("observation", "action", "previous_latent")
 
 
 class Window(NamedTuple):
     """K + 1 consecutive steps of B simulations, as the actor saw them.
 
-    `reward` and `discount` are those that followed the step's action. `first` marks first steps of
-    episodes: the transition that leads to one is no transition. `previous_latent` is the actor's z_{t-1}.
+    `reward` and `discount` followed the step's action. `first` marks first steps of episodes; the transition
+    that leads to one does not count. `previous_latent` is the actor's z_{t-1}.
     """
 
     observation: Tensor  # [K + 1, B, O]
@@ -41,8 +41,8 @@ class Window(NamedTuple):
 class Replay:
     """The last `capacity` steps of each of N simulations, from which windows are drawn.
 
-    Windows are drawn uniformly, but for a share of them that starts in the 40 steps before a reward: where
-    success is rare, a uniform window holds a reward once in thousands.
+    Windows are drawn uniformly, except for a share that starts in the 40 steps before a reward. Where success
+    is rare, only one in thousands of uniform windows holds a reward.
 
     Args:
         capacity: steps kept of each simulation.
@@ -121,7 +121,7 @@ class Replay:
         index = step * self.simulations + simulation
         rows = self.ring.view(-1, self.ring.shape[-1]).index_select(0, index.view(-1))
         if device is not None and device.type == "cuda":
-            rows = rows.pin_memory().to(device, non_blocking=True)  # one copy, for which nothing waits
+            rows = rows.pin_memory().to(device, non_blocking=True)  # one copy, and nothing waits for it
         return self.unpack(rows.view(length, batch_size, -1))
 
     def save(self, folder: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Multi-step targets of action values: Retrace (eq. 7 of the paper) and Peng's Q(lambda).
 
-Both take the same arguments and differ in what corrects the steps after the first: Retrace cuts a trace
-where the policy would not have acted as the actor did, Peng's Q(lambda) mixes in the value instead.
+Both take the same arguments and differ in how they correct the steps after the first. Retrace cuts a trace
+where the policy would not have acted as the actor did. Peng's Q(lambda) mixes in the value instead.
 """
 
 import torch

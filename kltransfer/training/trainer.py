@@ -1,9 +1,9 @@
 """Rounds of { actor, learner } side by side, until the budget is used up.
 
-In a round, the actor collects with the policy as it stood at the start while the learner updates from the
-replay as it stood at the start; then they meet. MuJoCo and torch release the interpreter lock, so two
-threads fill two cores, and nothing depends on which of them is faster: a seed gives the same result bit for
-bit. The meeting is where everything needed for an exact resume is at hand.
+In a round, the actor collects with the policy of the round's start, while the learner updates from the
+replay of the round's start. At its end they exchange rows and parameters. MuJoCo and torch release the
+interpreter lock, so two threads fill two cores. No result depends on which thread is faster: a seed gives the
+same result bit for bit. Between two rounds everything for an exact resume can be saved.
 """
 
 from collections import deque
@@ -57,7 +57,7 @@ class Trainer:
         return self.replay.added * self.replay.simulations
 
     def run(self, log: Callable[[Row], None], save: Callable[[], None], stop: Callable[[], bool]) -> bool:
-        """Go on until the budget is used up (True), or save and leave when `stop` says so (False)."""
+        """Train until the budget is used up and return True; save and return False once `stop` is true."""
         saved = self.learner.steps
         with ThreadPoolExecutor(max_workers=1) as pool:
             while self.learner.steps < self.learner_steps:
@@ -96,7 +96,7 @@ class Trainer:
         return steps // interval > last // interval or (steps >= self.learner_steps and steps > last)
 
     def count_episodes(self) -> None:
-        """Take in the episodes that ended in this round."""
+        """Count the episodes that ended in this round."""
         ended = self.actor.environment.pop_episodes()
         self.returns.extend(ended.returns.tolist())
         self.successes.extend(ended.successes.tolist())
@@ -116,7 +116,7 @@ class Trainer:
         }
 
     def state(self) -> dict[str, Any]:
-        """Return all that a new trainer needs to go on bit for bit, but for the replay and the agent."""
+        """Return all that a new trainer needs to go on bit for bit, except the replay and the agent."""
         return {
             "actor": self.actor.state(),
             "learner": self.learner.state(),
@@ -137,5 +137,5 @@ class Trainer:
 
 
 def mean(values: deque[float] | deque[bool]) -> float:
-    """Return the mean, NaN of nothing."""
+    """Return the mean, NaN where there are no values."""
     return sum(values) / len(values) if values else float("nan")

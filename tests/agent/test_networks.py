@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from kltransfer.agent.networks import ClipInward, CriticNetwork, Elu, GaussianNetwork, Tanh
+from kltransfer.agent.networks import ClipZeroingOutwardGradient, CriticNetwork, Elu, GaussianNetwork, Tanh
 from kltransfer.agent.options import NetworkOptions
 
 OPTIONS = NetworkOptions(
@@ -31,7 +31,7 @@ def test_no_input_moves_a_std_out_of_its_bounds() -> None:
 
 def test_gradients_lead_actions_back_in_and_never_further_out() -> None:
     action = torch.tensor([-2.0, -2.0, 0.5, 0.5, 2.0, 2.0], requires_grad=True)
-    ClipInward.apply(action).backward(torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, -1.0]))
+    ClipZeroingOutwardGradient.apply(action).backward(torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, -1.0]))
     # Descent moves against the gradient: -2 may go up and 2 may go down.
     assert action.grad is not None
     assert action.grad.tolist() == [0.0, -1.0, 1.0, -1.0, 1.0, 0.0]

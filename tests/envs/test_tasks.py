@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kltransfer.envs.spec import GOALS, Task
-from kltransfer.envs.tasks import draw_goals, encode_goals, inside, judge, load_task
+from kltransfer.envs.tasks import draw_goals, encode_goals, inside, load_task, reward_and_termination
 
 NAMES = sorted(path.stem for path in Path(__file__).parents[2].glob("conf/task/*.yaml"))
 N = 3000
@@ -14,7 +14,9 @@ def step(
     active: list[bool], was: list[bool], fallen: bool = False, late: bool = False
 ) -> tuple[float, float, bool, bool]:
     """Judge one simulation."""
-    outcome = judge(np.array([active]), np.array([was]), np.array([fallen]), np.array([late]))
+    outcome = reward_and_termination(
+        np.array([active]), np.array([was]), np.array([fallen]), np.array([late])
+    )
     return tuple(part[0] for part in outcome)
 
 
