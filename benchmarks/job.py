@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from report import ROOT
 
 from kltransfer.config.conf import conf_dir
-from kltransfer.config.schema import resolved
+from kltransfer.config.frozen import resolved
 from kltransfer.run.build import make_agent, make_environment, make_trainer
 from kltransfer.training.trainer import Trainer
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("MUJOCO_GL", "disable")
 
 from kltransfer.config.conf import conf_dir
+from kltransfer.config.frozen import resolved
 from kltransfer.config.names import run_path
-from kltransfer.config.schema import resolved
 from kltransfer.config.sentence import one_line
 from kltransfer.config.source import source_config
 from kltransfer.config.validation import validate

@@ -16,14 +16,17 @@ class Rule(Protocol):
 
 @dataclass(frozen=True)
 class Between:
-    """A finite number within bounds, both included."""
+    """A finite number within bounds, both included; None where there need not be one."""
 
     least: float
     most: float
+    optional: bool = False
 
     def advice(self, value: Any) -> str | None:
         """Return the bounds for a value outside them."""
         if type(value) in (int, float) and self.least <= value <= self.most:
+            return None
+        if value is None and self.optional:
             return None
         return f"it must lie between {_number(self.least)} and {_number(self.most)}"
 
@@ -101,6 +104,18 @@ class SomeOf:
         if chosen and all(word in self.words for word in chosen) and len(set(chosen)) == len(chosen):
             return None
         return f"list some of {', '.join(self.words)}, each once"
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """A list, empty or not, each of whose entries follows a rule."""
+
+    rule: Rule
+
+    def advice(self, value: Any) -> str | None:
+        """Return what the first entry that is refused must be."""
+        found = (self.rule.advice(entry) for entry in value)
+        return next((advice for advice in found if advice is not None), None)
 
 
 def rules(kind: type, prefix: str = "") -> Iterator[tuple[str, Any, Rule | None]]:

@@ -38,7 +38,7 @@ def _composed(words: tuple[str, ...]) -> DictConfig:
     from hydra import initialize_config_dir
 
     from kltransfer.config.conf import conf_dir
-    from kltransfer.config.schema import resolved
+    from kltransfer.config.frozen import resolved
 
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return resolved(hydra_compose("config", list(words)), words)

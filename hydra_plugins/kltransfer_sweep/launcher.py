@@ -82,8 +82,8 @@ class SweepLauncher(Launcher):
         return checked
 
     def _compose(self, overrides: list[str], root: Path) -> Run:
+        from kltransfer.config.frozen import resolved
         from kltransfer.config.names import method_name, run_path
-        from kltransfer.config.schema import resolved
         from kltransfer.config.validation import validate
         from kltransfer.run.folder import settle
         from kltransfer.sweep.plan import Run

@@ -1,17 +1,58 @@
-"""Configs as they were frozen: read back typed and checked, since a hand may have edited them."""
+"""Configs frozen and read back: typed, whole, without interpolations, whatever a hand has made of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kltransfer.config.schema import schema
+from kltransfer.config.schema import Config, schema
 from kltransfer.config.sentence import one_line
 from kltransfer.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def part(config: DictConfig, kind: type[T]) -> T:
+    """Return the group of a config whose schema is the dataclass `kind`, as such a dataclass.
+
+    Raises `ConfigError` for a value of a wrong type or none at all.
+    """
+    (group,) = (field.name for field in fields(Config) if field.default_factory is kind)
+    try:
+        options = OmegaConf.to_object(OmegaConf.select(OmegaConf.merge(schema(), config), group))
+    except (OmegaConfBaseException, ValueError) as error:
+        raise ConfigError(one_line(error)) from error
+    assert isinstance(options, kind)
+    return options
+
+
+def resolved(composed: DictConfig, overrides: Sequence[str] | None = None) -> DictConfig:
+    """Return the config of a run as it is frozen: typed, without interpolations and the `hydra` node.
+
+    `overrides` are the words of the command line that asked for it; None when no command line did.
+    Raises `ConfigError` for a value of a wrong type or none at all.
+    """
+    content: Any = OmegaConf.to_container(composed)
+    content.pop("hydra", None)
+    try:
+        config = OmegaConf.merge(schema(), content)
+        OmegaConf.resolve(config)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise ConfigError(f"{missing[0]} has no value: set {missing[0]}= or a group that does.")
+    assert isinstance(config, DictConfig)
+    refuse_interpolations(config)  # what was escaped is an interpolation once it is frozen
+    if overrides is not None:
+        # Escaped: an interpolation in a word was resolved above and must not be again.
+        config.command = ["kltransfer", *(word.replace("${", r"\${") for word in overrides)]
+    return config
 
 
 def frozen(content: Any) -> DictConfig:
@@ -32,7 +73,7 @@ def refuse_interpolations(content: Any) -> None:
     if isinstance(content, DictConfig):
         content = OmegaConf.to_container(content)
     if any(isinstance(leaf, str) and re.search(r"(?<!\\)\$\{", leaf) for leaf in _leaves(content)):
-        raise ConfigError("it holds an interpolation, and a frozen config holds none.")
+        raise ConfigError("the config holds an interpolation after all are resolved: write the value itself.")
 
 
 def _leaves(value: Any) -> Iterator[Any]:

@@ -6,22 +6,17 @@ environment are the arguments of what is built from them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from kltransfer.agent.options import AgentOptions, PriorOptions
-from kltransfer.config.sentence import one_line
 from kltransfer.envs.spec import BODIES, Arena, Task
-from kltransfer.errors import ConfigError
-from kltransfer.option import Between, NameOf, OneOf, Text
+from kltransfer.option import AnyOf, Between, NameOf, OneOf, Text
 from kltransfer.training.options import Algorithm, Regime
 
-T = TypeVar("T")
 MODULE_STATES = ("new", "initialised", "frozen")
 ModuleState = Annotated[str, OneOf(*MODULE_STATES)]
 _FOLDER = Text(r"(?!\.)[\w.=-]{0,64}", "use up to 64 letters, digits and _ . = -, for a folder is named so")
@@ -72,8 +67,8 @@ class Logger:  # false unless a file of the group switches it on
 
 @dataclass
 class Claim:
-    ahead: str = ""
-    of: list[str] = field(default_factory=list)
+    ahead: Annotated[str, _FOLDER] = ""
+    of: Annotated[list[str], AnyOf(_FOLDER)] = field(default_factory=list)
 
 
 @dataclass
@@ -100,7 +95,7 @@ class Config:
     log_every: Annotated[int, Between(1, 10**12)] = MISSING
     checkpoint_every: Annotated[int, Between(1, 10**12)] = MISSING
     device: Annotated[str, Text(r"auto|cpu|cuda(:\d{1,2})?", "choose auto, cpu or cuda")] = MISSING
-    chance: float | None = None
+    chance: Annotated[float | None, Between(-1e6, 1e6, optional=True)] = None
     claim: Claim = field(default_factory=Claim)
     # The words this run was asked for with, the program's name first; empty when code asked for it.
     command: list[str] = field(default_factory=list)
@@ -113,43 +108,6 @@ def schema() -> DictConfig:
     # Except here: what a transfer's source may differ in is any option, checked by `source_config`.
     OmegaConf.set_struct(frame.transfer_mode.source, False)
     return frame
-
-
-def part(config: DictConfig, kind: type[T]) -> T:
-    """Return the group of a config whose schema is the dataclass `kind`, as such a dataclass.
-
-    Raises `ConfigError` for a value of a wrong type or none at all.
-    """
-    (group,) = (field.name for field in fields(Config) if field.default_factory is kind)
-    try:
-        options = OmegaConf.to_object(OmegaConf.select(OmegaConf.merge(schema(), config), group))
-    except (OmegaConfBaseException, ValueError) as error:
-        raise ConfigError(one_line(error)) from error
-    assert isinstance(options, kind)
-    return options
-
-
-def resolved(composed: DictConfig, overrides: Sequence[str] | None = None) -> DictConfig:
-    """Return the config of a run as it is frozen: typed, without interpolations and the `hydra` node.
-
-    `overrides` are the words of the command line that asked for it; None when no command line did.
-    Raises `ConfigError` for a value of a wrong type or none at all.
-    """
-    content: Any = OmegaConf.to_container(composed)
-    content.pop("hydra", None)
-    try:
-        config = OmegaConf.merge(schema(), content)
-        OmegaConf.resolve(config)
-    except OmegaConfBaseException as error:
-        raise ConfigError(one_line(error)) from error
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise ConfigError(f"{missing[0]} has no value: set {missing[0]}= or a group that does.")
-    assert isinstance(config, DictConfig)
-    if overrides is not None:
-        # Escaped: an interpolation in a word was resolved above and must not be again.
-        config.command = ["kltransfer", *(word.replace("${", r"\${") for word in overrides)]
-    return config
 
 
 ConfigStore.instance().store(name="schema", node=schema())

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from hydra.errors import OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from kltransfer.config.schema import Config
 from kltransfer.errors import UserError
+from kltransfer.option import rules
 
 _KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 _SIMPLE = (
@@ -132,8 +134,5 @@ def _no_option(key: str) -> str:
 
 def _options() -> list[str]:
     """Return the names of all options and groups."""
-    from kltransfer.config.schema import Config  # which imports this module
-    from kltransfer.option import rules
-
     names = [name for name, _, _ in rules(Config)]
     return [*dict.fromkeys(name.split(".")[0] for name in names), *names]

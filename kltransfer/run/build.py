@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from kltransfer.agent.agent import Agent
 from kltransfer.agent.options import AgentOptions, PriorOptions
-from kltransfer.config.schema import part
+from kltransfer.config.frozen import part
 from kltransfer.envs.batch import BatchEnvironment
 from kltransfer.envs.spec import Arena, ObservationLayout, ResumableEnvironment, Task
 from kltransfer.errors import ConfigError

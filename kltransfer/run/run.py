@@ -15,9 +15,8 @@ from yaml import YAMLError
 from kltransfer.atomic import write_atomically
 from kltransfer.config.conf import conf_dir
 from kltransfer.config.fit import misfit
-from kltransfer.config.frozen import frozen
+from kltransfer.config.frozen import frozen, resolved
 from kltransfer.config.names import pretrained_path
-from kltransfer.config.schema import resolved
 from kltransfer.config.source import source_config
 from kltransfer.config.validation import validate
 from kltransfer.errors import ConfigError, Preempted, RunFolderError

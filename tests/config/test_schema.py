@@ -8,7 +8,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kltransfer.config.conf import conf_dir
-from kltransfer.config.schema import resolved, schema
+from kltransfer.config.frozen import resolved
+from kltransfer.config.schema import schema
 from kltransfer.config.sentence import one_line
 from kltransfer.config.validation import validate
 from kltransfer.errors import ConfigError

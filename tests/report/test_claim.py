@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 from kltransfer.config.conf import conf_dir
 from kltransfer.config.identity import config_hash
 from kltransfer.interval import Interval
-from kltransfer.report.command import main
 from kltransfer.report.claim import Claim, Finding, Verdict, judge_claim
+from kltransfer.report.command import main
 from kltransfer.report.panel import compare
 from kltransfer.report.summary import Threshold, summarise
 from tests.conftest import Compose

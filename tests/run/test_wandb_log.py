@@ -128,6 +128,7 @@ def test_a_run_deleted_and_begun_anew_is_a_new_one(tmp_path: Path) -> None:
 def test_without_a_mirror_wandb_is_not_imported(tmp_path: Path) -> None:
     code = """
 import sys, pathlib
+from kltransfer.run.status import State
 from kltransfer.run.wandb_log import WandbLog
 log = WandbLog({"wandb": {"mode": "disabled"}, "learner_steps": 1}, pathlib.Path(sys.argv[1]))
 log.log({"learner_steps": 1.0})

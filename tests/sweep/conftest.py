@@ -10,8 +10,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from kltransfer.config.conf import conf_dir
+from kltransfer.config.frozen import resolved
 from kltransfer.config.names import pretrained_path, run_path
-from kltransfer.config.schema import resolved
 from kltransfer.config.source import source_config
 from kltransfer.sweep.plan import Run, plan
 from tests.sweep import slurm_cluster
