@@ -75,7 +75,9 @@ BAD = {
     "wandb.mode=x": "choose one of online, offline, disabled",
     "wandb.project=a/b": "use letters",
     "agent.critic.hidden=[8000,8000,8000] agent.critic.count=16": "weights are too many",
-    "regime.min_replay_size=90000 algorithm.batch_size=9000 algorithm.action_samples=1000": "99,000,000 states",
+    "regime.min_replay_size=90000 algorithm.batch_size=9000 algorithm.action_samples=1000": (
+        "an update of 99,000,000 states"
+    ),
     "regime.simulations=900 regime.round_steps=100000": "a round of 90,000,000 control steps",
     "arena.time_limit=0.5 arena.control_timestep=1.0": "shorter than one arena.control_timestep",
     "device=tpu": "auto, cpu or cuda",
