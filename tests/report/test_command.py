@@ -1,12 +1,9 @@
-"""The files of a report: the page opens in a browser, tables are tidy, figures are what was run."""
+"""The files of a report: tables are tidy, figures are what was run."""
 
 from __future__ import annotations
 
 import csv
 import re
-import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,36 +16,9 @@ from kltransfer.report.figure import draw, legend_label
 from kltransfer.report.panel import compare
 from kltransfer.report.summary import Threshold
 
-from .folders import config, folder_of, write_plan, write_run
+from .folders import config, write_run
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 STEPS = np.arange(1, 21) * 100_000
-
-
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two panels of Figure 3: one whole, one half way with a run of every fate."""
-    outputs = tmp_path_factory.mktemp("outputs")
-    rng = np.random.default_rng(0)
-    planned: dict[Path, list[Path]] = {}
-    for agent, prior, speed in (("svg0", "none", 40), ("hierarchical", "ar1", 60)):
-        for seed in range(3):
-            run = config(agent, prior, seed=seed)
-            write_run(outputs, run, STEPS, np.linspace(0, speed, 20) + rng.normal(size=20))
-            run = config(agent, prior, seed=seed, body="ant", task="move_box", experiment="fig3_center")
-            planned[folder_of(outputs, run)] = []
-            if agent == "svg0" and seed == 1:
-                write_run(outputs, run, STEPS[:9], STEPS[:9] / 1e5, state="failed", message="it <diverged>")
-            elif agent == "svg0" or seed == 0:
-                write_run(outputs, run, STEPS, np.linspace(0, speed, 20))
-    write_plan(outputs / "fig3_center", planned)
-    return outputs
-
-
-@pytest.fixture(scope="module")
-def report(outputs: Path) -> Path:
-    assert main([str(outputs)]) == 0
-    return outputs / "report"
 
 
 def rows_of(file: Path) -> list[dict[str, str]]:
@@ -200,37 +170,3 @@ def test_a_place_that_cannot_be_written_is_one_sentence(
     (tmp_path / "file").touch()
     assert main([str(tmp_path), "--out", str(tmp_path / "file" / "report")]) == 1
     assert capsys.readouterr().err.startswith("The report cannot be written: ")
-
-
-@pytest.fixture
-def browse(tmp_path: Path) -> Callable[..., str]:
-    """Open a page in a real browser and return what it prints."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-
-    def run(page: Path, *flags: str) -> str:
-        quiet = ("--no-first-run", "--disable-background-networking", "--disable-component-update")
-        command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-sync", *quiet]
-        command += [f"--user-data-dir={tmp_path / 'profile'}", *flags, page.as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-        return done.stdout
-
-    return run
-
-
-def test_a_browser_shows_the_page_from_a_file(
-    report: Path, browse: Callable[..., str], tmp_path: Path
-) -> None:
-    shot = tmp_path / "shot.png"
-    browse(report / "index.html", "--window-size=1200,2400", f"--screenshot={shot}")
-    with Image.open(shot) as picture:
-        pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
-    blue = (np.abs(pixels.astype(int) - (0x00, 0x72, 0xB2)).max(axis=1) < 12).sum()
-    assert blue > 200  # the curve of AR-1 is there: the figures are drawn, not only linked
-
-
-def test_a_browser_finds_every_panel_and_run_in_the_page(report: Path, browse: Callable[..., str]) -> None:
-    dom = browse(report / "index.html", "--dump-dom")
-    assert dom.count("<section") == 2
-    assert dom.count("seed=") >= 12
-    assert dom.rstrip().endswith("</html>")
