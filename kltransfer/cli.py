@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Training draws nothing; without a display dm_control otherwise warns at its import, or aborts later.
 os.environ.setdefault("MUJOCO_GL", "disable")
 
-from kltransfer.config.conf import conf_dir
+from kltransfer.config.conf import choices, conf_dir
 from kltransfer.config.frozen import resolved
 from kltransfer.config.names import run_path
 from kltransfer.config.sentence import one_line
@@ -105,8 +105,11 @@ def _compose_and_run() -> BaseException | None:
     """
     failures: list[BaseException] = []
     for word in sys.argv[1:]:
+        group, _, value = word.partition("=")
         if word.startswith("~"):
             raise ConfigError(f"{word}: options cannot be removed; set them to another value.")
+        if value in ("null", "true", "false") and (known := choices(conf_dir(), group)):
+            raise ConfigError(f"{word} makes no sense: choose one of {', '.join(known)}.")
 
     @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
     def single_run(composed: DictConfig) -> None:

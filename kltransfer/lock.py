@@ -36,7 +36,8 @@ def lock(path: Path, on_wait: Callable[[], None] | None = None) -> int:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock on a file during a block, and wait for it first."""
+    """Hold the lock on a file during a block, and wait for it first; its folder is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = lock(path, on_wait=lambda: None)
     try:
         yield

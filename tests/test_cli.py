@@ -97,7 +97,8 @@ BAD = {
     "body=antt": "there is no body 'antt', did you mean ant?",
     "experiment=fig3left": "there is no experiment 'fig3left', did you mean fig3_left?",
     "hydra/launcher=slrm": "there is no hydra/launcher 'slrm', did you mean slurm?",
-    "experiment=null": "a group needs the name of one of its choices",
+    "body=null": "body=null makes no sense: choose one of ant, ball, quadruped",
+    "experiment=null": "experiment=null makes no sense: choose one of ant_go_to_target",
     "body=3": "a group needs the name of one of its choices",
     "bodi=ant": "there is no option bodi, did you mean body?",
     "learner_steps=-5": "learner_steps=-5 makes no sense",
@@ -228,6 +229,27 @@ def test_a_crash_shows_its_traceback(monkeypatch: pytest.MonkeyPatch, calls: Cal
     monkeypatch.setattr(sys, "argv", ["kltransfer"])
     with pytest.raises(ZeroDivisionError, match="a real defect"):
         cli.main()
+
+
+@pytest.mark.parametrize("words", ["seed=1", "-m seed=1,2 hydra/launcher=local hydra/sweeper=panel"])
+def test_an_outputs_folder_that_is_a_file_is_refused_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, words: str
+) -> None:
+    monkeypatch.setenv("KLTRANSFER_OUTPUTS", str(tmp_path / "file"))
+    (tmp_path / "file").write_text("mine")
+    assert command(monkeypatch, words) == 1
+    assert_one_sentence(capsys.readouterr().err, f"{tmp_path / 'file'}")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_refused_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], outputs: Path
+) -> None:
+    outputs.mkdir()
+    outputs.chmod(0o555)
+    assert command(monkeypatch, "seed=1") == 1
+    assert_one_sentence(capsys.readouterr().err, "cannot be used: Permission denied")
 
 
 def test_help_fits_on_two_screens_and_says_what_to_type_first(capsys: pytest.CaptureFixture[str]) -> None:
