@@ -82,7 +82,7 @@ def _exit_code() -> int:
 def _is_sentence(error: Exception) -> bool:
     """Return whether an error is about what was asked for or the file system, and no defect of the program.
 
-    Before Hydra calls this program, its ValueError and TypeError are about the command line.
+    Before Hydra calls this program, its ValueError, TypeError and OverflowError are about the command line.
     """
     if isinstance(error, UserError | HydraException | OmegaConfBaseException | OSError):
         return True
@@ -90,7 +90,7 @@ def _is_sentence(error: Exception) -> bool:
     names = {frame.f_globals.get("__name__", "") for frame in frames} - {__name__}
     ours = any(name.startswith(("kltransfer.", "hydra_plugins.")) for name in names)
     called = any(frame.f_code is run_composed.__code__ for frame in frames)
-    return isinstance(error, ValueError | TypeError) and not ours and not called
+    return isinstance(error, ValueError | TypeError | OverflowError) and not ours and not called
 
 
 def _fail(sentence: str, code: int) -> int:

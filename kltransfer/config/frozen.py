@@ -25,7 +25,7 @@ def part(config: DictConfig, kind: type[T]) -> T:
     (group,) = (field.name for field in fields(Config) if field.default_factory is kind)
     try:
         options = OmegaConf.to_object(OmegaConf.select(OmegaConf.merge(schema(), config), group))
-    except (OmegaConfBaseException, ValueError) as error:
+    except (OmegaConfBaseException, ValueError, OverflowError) as error:
         raise ConfigError(one_line(error)) from error
     assert isinstance(options, kind)
     return options
@@ -42,7 +42,7 @@ def resolved(composed: DictConfig, overrides: Sequence[str] | None = None) -> Di
     try:
         config = OmegaConf.merge(schema(), content)
         OmegaConf.resolve(config)
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, OverflowError) as error:
         raise ConfigError(one_line(error)) from error
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
@@ -62,7 +62,7 @@ def frozen(content: Any) -> DictConfig:
     refuse_interpolations(content)
     try:
         config = OmegaConf.merge(schema(), content)
-    except (OmegaConfBaseException, ValueError) as error:
+    except (OmegaConfBaseException, ValueError, OverflowError) as error:
         raise ConfigError(one_line(error)) from error
     assert isinstance(config, DictConfig)
     return config

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from kltransfer.config.schema import schema
 
-# Top-level keys without influence on what is learned: names, reporting, the machine, how often to save.
+# Top-level options without influence on what is learned: names, reports, the machine, how often to save.
 # (A scale is a name for values that stand elsewhere in the config.)
 FREE = (
     "label",

@@ -53,7 +53,7 @@ def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
         source.merge_with({"transfer_seed": 0, "label": "", "experiment": "none", "command": []})
         validate(source)
         _require_training(source)
-    except (OmegaConfBaseException, ConfigError) as error:
+    except (OmegaConfBaseException, ConfigError, OverflowError) as error:
         raise ConfigError(f"in the transfer's source: {one_line(error)}") from error
     problem = misfit(source, config)
     if problem is not None:

@@ -1,7 +1,7 @@
 """The folder of a run: its owner, its frozen config and its status.
 
-config.yaml is written once, at the first start, and is what every later start runs with. Who trains in
-the folder holds a lock on the file `lock`, which the system releases however the process ends.
+config.yaml is written once, at the first start; every later start runs with it. A process that trains in the
+folder holds a lock on the file `lock`. The system releases the lock when the process ends, in whatever way.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class RunFolder:
     ) -> None:
         """Lock `path`, creating it if need be, and freeze `config` in it or find it frozen there.
 
-        With `on_wait`, waits while another process holds the folder, and calls it again and again: it ends
-        the waiting by raising. `say` takes the lines that report
-        edits to YAML made since the first start. Raises `RunFolderError` for a folder that belongs to
-        another run, to something else, or to a process that is alive.
+        With `on_wait`, waits while another process holds the folder and calls `on_wait` again and again,
+        which may end the waiting by raising. `say` takes a line for each edit of the YAML since the first
+        start. Raises `RunFolderError` for a folder that belongs to another run, to something else, or to a
+        process that is alive.
         """
         self.path = path
         _refuse_foreign(path)
@@ -133,10 +133,10 @@ class RunFolder:
 def settle(path: Path, config: DictConfig, say: Callable[[str], None] = print) -> DictConfig:
     """Return the config that a run asked for as `config` will have in the folder `path`.
 
-    That is `config` in a new folder, and what is frozen there in an old one. The same command with other
-    values means that YAML was edited since: each difference is said in a line, and not used (but an option
-    that did not exist then is). Another command with other values is another run; only options without
-    influence on the result (logging, device) may change, and are taken from the new command.
+    In a new folder that is `config`, in an old one the frozen config. If the same command gives other values,
+    the YAML was edited since: each difference is said in a line and not used, but for options that did not
+    exist then. Another command with other values is another run. Only options without influence on the result
+    (logging, device) may change; they are taken from the new command.
 
     Raises `RunFolderError` for another run, and for a frozen config that was edited into one that makes no
     sense.

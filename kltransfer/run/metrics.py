@@ -16,7 +16,7 @@ from kltransfer.run.curve import draw_curve
 from kltransfer.run.progress import Progress
 from kltransfer.run.status import State
 
-# Filled in by MetricsLog itself: they tell of the machine, and differ between two equal runs.
+# MetricsLog fills these in. They depend on the machine and differ between two equal runs.
 TIMES = ("wall_seconds", "learner_steps_per_second", "env_steps_per_second")
 COLUMNS = (
     "learner_steps",
@@ -51,9 +51,9 @@ class Mirror(Protocol):
 class MetricsLog:
     """Append rows to a CSV file, show progress, and pass rows on to mirrors.
 
-    `columns` is fixed for the life of the file: COLUMNS and what a run adds. The first row starts the file
-    afresh (not before: a checkpoint that turns out to be damaged must not cost the record); `load_state_dict`
-    brings back the rows of a checkpoint. `clock` returns seconds.
+    `columns` stays the same for the life of the file: COLUMNS and what a run adds. The file starts anew with
+    the first row, not before, so that a damaged checkpoint does not cost the record. `load_state_dict` brings
+    back the rows of a checkpoint. `clock` returns seconds.
     """
 
     def __init__(

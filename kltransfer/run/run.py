@@ -58,7 +58,7 @@ def execute(config: DictConfig, folder: Path, wait: bool = False) -> None:
                 if run.finished and (folder / "checkpoint.pt").exists():
                     print(f"{folder} is finished", flush=True)
                 elif waited and run.found == State.FAILED:
-                    # Once is enough: everybody who waited would fail in the same way, one after the other.
+                    # It would fail in the same way again, for each process that waited.
                     raise RunFolderError(f"{folder} failed while this run waited for it.")
                 else:
                     with files_of(folder):

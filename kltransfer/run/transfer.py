@@ -87,8 +87,8 @@ def transfer(agent: Agent, config: DictConfig, source: Pretrained) -> list[Assig
     """Load and freeze the modules of an agent as `config.transfer_mode` says; return the table to show.
 
     The low level comes from the source's default policy pi_0^L, which is its low level itself where the two
-    were shared. A flat agent's policy sees the task and its default policy does not: each comes from its
-    own kind.
+    were shared. In a flat agent, the policy sees the task and the default policy does not, so each comes from
+    the same module of the source.
     """
     shared = not source.module("default_policy")
     default = "low_level" if shared else "default_policy"

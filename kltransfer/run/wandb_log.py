@@ -1,7 +1,8 @@
 """Mirror a run to Weights & Biases. metrics.csv stays the record; nothing here can stop or slow a run.
 
-All of wandb, its import included, happens on a thread of its own: a row costs the run one put into a
-queue. What fails there is said once, in the log, and ends the mirror.
+All of wandb, its import included, happens on a thread of its own. `wandb.init` waits for the service, up to
+INIT_SECONDS without a network, and the run does not wait with it. A failure is said once, in the log, and
+ends the mirror.
 """
 
 from __future__ import annotations

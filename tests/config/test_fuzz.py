@@ -152,7 +152,7 @@ def outcome(start: DictConfig, words: list[str]) -> DictConfig | str:
         config = apply(start, words)
         validate(config)
         source = source_config(config, conf_dir())
-    except (ConfigError, OmegaConfBaseException, HydraException) as error:
+    except (ConfigError, OmegaConfBaseException, HydraException, OverflowError) as error:
         return one_line(error)
     if source is not None:
         holds(source)

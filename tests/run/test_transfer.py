@@ -1,9 +1,12 @@
+import math
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from kltransfer.agent.agent import Agent
 from kltransfer.checkpoint import save
@@ -133,6 +136,44 @@ def test_a_file_that_holds_no_agent_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "other.pt", {"something": 1})
     with pytest.raises(CheckpointError, match="not the checkpoint of an agent"):
         read_pretrained(tmp_path / "other.pt")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_an_agent_that_diverged_is_refused(compose: Compose, tmp_path: Path, value: float) -> None:
+    config = compose("task=move_box", *SMALL)
+    weights = build(config, MOVE_BOX, seed=1).state_dict()
+    content = {"config": OmegaConf.to_container(config), "layout": asdict(MOVE_BOX), "agent": weights}
+    save(tmp_path / "good.pt", content)
+    read_pretrained(tmp_path / "good.pt")
+    weights["low_level.network.0.0.weight"][0, 0] = value
+    save(tmp_path / "bad.pt", content)
+    with pytest.raises(CheckpointError, match=r"diverged: agent\.low_level\.network.* is not finite"):
+        read_pretrained(tmp_path / "bad.pt")
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "it has no 'layout'": lambda content: content.pop("layout"),
+    "layout in .* is not of the form": lambda content: content.update(layout={"boxes": 24}),
+    "agent in .* is not of the form": lambda content: content.update(agent=[1]),
+    "is not a mapping": lambda content: content.update(config="config"),
+    "holds an interpolation": lambda content: content["config"].update(label="${oc.env:HOME}"),
+    "there is no option lerner_steps": lambda content: content["config"].update(lerner_steps=1),
+    "learner_steps makes no sense": lambda content: content["config"].update(learner_steps="many"),
+}
+
+
+@pytest.mark.parametrize("sentence", CHANGES)
+def test_a_sealed_checkpoint_of_wrong_content_is_refused_in_a_sentence(
+    compose: Compose, tmp_path: Path, sentence: str
+) -> None:
+    config = compose("task=move_box", *SMALL)
+    weights = build(config, MOVE_BOX, seed=1).state_dict()
+    content = {"config": OmegaConf.to_container(config), "layout": asdict(MOVE_BOX), "agent": weights}
+    CHANGES[sentence](content)
+    save(tmp_path / "agent.pt", content)
+    with pytest.raises(CheckpointError, match=sentence) as refusal:
+        read_pretrained(tmp_path / "agent.pt")
+    assert "\n" not in str(refusal.value)
 
 
 def test_the_table_names_module_source_state_and_parameters(compose: Compose) -> None:
