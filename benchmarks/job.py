@@ -15,7 +15,7 @@ from report import ROOT
 
 from kltransfer.config.conf import conf_dir
 from kltransfer.config.frozen import resolved
-from kltransfer.run.build import make_agent, make_environment, make_trainer
+from kltransfer.run.build import make_agent, make_environment, make_trainer, use_of_machine
 from kltransfer.training.trainer import Trainer
 
 
@@ -28,9 +28,11 @@ def make_config(*words: str) -> DictConfig:
 def make_job(config: DictConfig, simulations: int | None = None) -> Trainer:
     """Build a job as `run.py` does: one thread, an untrained agent, an empty replay."""
     torch.set_num_threads(1)
+    device = torch.device("cpu")
+    machine = use_of_machine(config, device, cores=1)
     environment = make_environment(config, simulations or config.regime.simulations, seed=0)
     agent = make_agent(config, environment.layout, environment.action_size, seed=0)
-    return make_trainer(config, environment, agent, actor_seed=0, learner_seed=0)
+    return make_trainer(config, environment, agent, machine, actor_seed=0, learner_seed=0)
 
 
 def collect(job: Trainer, steps: int) -> None:

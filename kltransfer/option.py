@@ -33,16 +33,32 @@ class Between:
 
 @dataclass(frozen=True, init=False)
 class OneOf:
-    """One of some words."""
+    """One of some words, or true or false."""
 
-    words: tuple[str, ...]
+    words: tuple[str | bool, ...]
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str | bool) -> None:
         object.__setattr__(self, "words", words)
 
     def advice(self, value: Any) -> str | None:
         """Return the words for a value that is none of them."""
-        return None if value in self.words else f"choose one of {', '.join(self.words)}"
+        if type(value) in (str, bool) and value in self.words:
+            return None
+        shown = (str(word).lower() if isinstance(word, bool) else word for word in self.words)
+        return f"choose one of {', '.join(shown)}"
+
+
+@dataclass(frozen=True)
+class AutoOr:
+    """The word auto, or a number within bounds."""
+
+    bounds: Between
+
+    def advice(self, value: Any) -> str | None:
+        """Return the bounds for anything else."""
+        if value == "auto" or self.bounds.advice(value) is None:
+            return None
+        return f"it must be auto or lie between {_number(self.bounds.least)} and {_number(self.bounds.most)}"
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,7 @@ def make_replay(agent: Agent, simulations: int, capacity: int = 512) -> Replay:
             "action": agent.action_size,
             "previous_latent": agent.latent_size,
         },
+        device=next(agent.parameters()).device,
     )
 
 

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from kltransfer.config.schema import schema
 
-# Top-level options without influence on what is learned: names, reports, the machine, how often to save.
+# Options and groups without influence on what is learned: names, reports, the machine, how often to save.
 # (A scale is a name for values that stand elsewhere in the config.)
 FREE = (
     "label",
@@ -24,6 +24,9 @@ FREE = (
     "device",
     "chance",
     "claim",
+    "algorithm.compile",
+    "algorithm.threads",
+    "regime.simulation_threads",
 )
 
 
@@ -42,8 +45,8 @@ def config_hash(config: DictConfig, seeds: bool = True) -> str:
 
     Without `seeds` two runs that differ only in their random numbers are the same.
     """
-    content = _content(config)
-    for key in (*FREE, *(() if seeds else ("seed", "transfer_seed"))):
+    content = _without_free(_content(config))
+    for key in () if seeds else ("seed", "transfer_seed"):
         content.pop(key, None)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
@@ -61,7 +64,7 @@ def reconcile(
     new = _content(asked)
     old = _without_gone(_content(frozen), new)
     changed = differences(old, new)
-    kept = old if keep_all else {key: value for key, value in old.items() if key not in FREE}
+    kept = old if keep_all else _without_free(old)
     settled = OmegaConf.merge(schema(), new, kept)
     assert isinstance(settled, DictConfig)
     settled.transfer_mode.source = old["transfer_mode"]["source"]  # a mapping: merging would join the two
@@ -69,7 +72,7 @@ def reconcile(
     idle = ("command", "transfer_seed") if new["transfer_mode"]["name"] == "none" else ("command",)
     changed = {key: pair for key, pair in changed.items() if key not in idle}
     if not keep_all:
-        changed = {key: pair for key, pair in changed.items() if key.split(".")[0] not in FREE}
+        changed = {key: pair for key, pair in changed.items() if not _is_free(key)}
     return settled, changed
 
 
@@ -80,10 +83,12 @@ def foreign(theirs: Any, ours: DictConfig) -> dict[str, tuple[Any, Any]]:
     """
     if not isinstance(theirs, dict):
         raise ValueError("its config is not a mapping")
-    free = {*FREE, *(("transfer_seed",) if ours.transfer_mode.name == "none" else ())}
+    idle = ("transfer_seed",) if ours.transfer_mode.name == "none" else ()
     changed = differences(theirs, _content(ours))
     return {
-        key: pair for key, pair in changed.items() if key.split(".")[0] not in free and pair[0] is not ABSENT
+        key: pair
+        for key, pair in changed.items()
+        if not _is_free(key) and key not in idle and pair[0] is not ABSENT
     }
 
 
@@ -91,6 +96,20 @@ def listed(changed: dict[str, tuple[Any, Any]]) -> str:
     """Return differences as text, the first four of them."""
     first = ", ".join(f"{key}={old!r}, not {new!r}" for key, (old, new) in list(changed.items())[:4])
     return first + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
+
+
+def _is_free(key: str) -> bool:
+    """Return whether an option, by its dotted name, is one of FREE or in a group that is."""
+    return any(f"{key}.".startswith(f"{free}.") for free in FREE)
+
+
+def _without_free(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a copy of a nested mapping without FREE."""
+    return {
+        key: _without_free(value, f"{prefix}{key}.") if isinstance(value, dict) else value
+        for key, value in content.items()
+        if not _is_free(prefix + key)
+    }
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:

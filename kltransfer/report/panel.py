@@ -217,7 +217,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
 def _defining(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that all runs of a method share, by their dotted names."""
-    kept = {key: value for key, value in _flatten(config) if key.partition(".")[0] not in VARYING}
+    kept = {key: value for key, value in _flatten(config) if not {key, key.partition(".")[0]} & VARYING}
     kept.pop("transfer_mode.source.seed", None)
     source = kept.get("transfer_mode.source.checkpoint")
     if source:  # each seed has a source of its own

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from kltransfer.training.options import Algorithm, Regime
 from kltransfer.training.replay import Replay
 from kltransfer.training.trainer import Trainer
 
+WORTH_COMPILING = 2_500_000  # learner steps from which on a first compiling takes less time than it saves
+
 
 def seeds(config: DictConfig, count: int) -> list[int]:
     """Return independent seeds for the parts of a run."""
@@ -28,9 +30,48 @@ def seeds(config: DictConfig, count: int) -> list[int]:
     return [int(s) for s in np.random.SeedSequence(words).generate_state(count)]
 
 
-def make_environment(config: DictConfig, simulations: int, seed: int) -> BatchEnvironment:
-    """Build the simulations of the run's body and task."""
-    return BatchEnvironment(config.body.name, part(config, Task), part(config, Arena), simulations, seed)
+@dataclass(frozen=True)
+class UseOfMachine:
+    """What a run uses of the machine it is on, where its config says auto."""
+
+    device: str  # of the learner
+    precision: str
+    compiled: bool
+    learner_threads: int
+    simulation_threads: int
+
+
+def use_of_machine(config: DictConfig, device: torch.device, cores: int) -> UseOfMachine:
+    """Decide what the config leaves to the machine. Raises `ConfigError` where it asks for what is not there.
+
+    Args:
+        config: the run's.
+        device: of the learner.
+        cores: that this process may use.
+    """
+    regime, algorithm = part(config, Regime), part(config, Algorithm)
+    compiled = algorithm.compile
+    if compiled == "auto":
+        compiled = config.learner_steps >= WORTH_COMPILING and compiler() is not None
+    elif compiled and compiler() is None:
+        name = compiler_name()
+        raise ConfigError(f"algorithm.compile=true needs the compiler {name}: install it or set CXX.")
+    learner_threads = 1 if algorithm.threads == "auto" else int(algorithm.threads)
+    left = max(1, cores - learner_threads)
+    simulation_threads = left if regime.simulation_threads == "auto" else int(regime.simulation_threads)
+    return UseOfMachine(
+        device=str(device),
+        precision=choose_precision(algorithm.precision, device),
+        compiled=bool(compiled),
+        learner_threads=learner_threads,
+        simulation_threads=min(simulation_threads, regime.simulations),
+    )
+
+
+def make_environment(config: DictConfig, simulations: int, seed: int, threads: int = 1) -> BatchEnvironment:
+    """Build the simulations of the run's body and task; threads change nothing but their speed."""
+    task, arena = part(config, Task), part(config, Arena)
+    return BatchEnvironment(config.body.name, task, arena, simulations, seed, threads)
 
 
 def make_agent(config: DictConfig, layout: ObservationLayout, action_size: int, seed: int) -> Agent:
@@ -48,12 +89,16 @@ def make_agent(config: DictConfig, layout: ObservationLayout, action_size: int, 
 
 
 def make_trainer(
-    config: DictConfig, environment: ResumableEnvironment, agent: Agent, actor_seed: int, learner_seed: int
+    config: DictConfig,
+    environment: ResumableEnvironment,
+    agent: Agent,
+    machine: UseOfMachine,
+    actor_seed: int,
+    learner_seed: int,
 ) -> Trainer:
     """Put actor, replay and learner around an agent."""
     regime, algorithm = part(config, Regime), part(config, Algorithm)
     simulations = environment.num_simulations
-    device = next(agent.parameters()).device
     width = agent.layout.size + agent.action_size + agent.latent_size + 4
     refuse_too_large(4 * width * regime.replay_size)
     replay = Replay(
@@ -65,6 +110,7 @@ def make_trainer(
             "previous_latent": agent.latent_size,
         },
         reward_share=regime.reward_share,
+        device=next(agent.parameters()).device,
     )
     learner = Learner(
         agent,
@@ -72,8 +118,8 @@ def make_trainer(
         replace(
             algorithm,
             kl_cost=algorithm.kl_cost if config.transfer_mode.kl_shaping else 0.0,
-            precision=choose_precision(algorithm.precision, device),
-            compile=algorithm.compile and has_compiler(),
+            precision=machine.precision,
+            compile=machine.compiled,
         ),
         seed=learner_seed,
     )
@@ -108,12 +154,14 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def has_compiler() -> bool:
-    """Return True if there is the C++ compiler that torch would call; raise `ConfigError` if not."""
-    name = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
-    if shutil.which(name) is None:
-        raise ConfigError(f"algorithm.compile=true needs the compiler {name}: install it or set CXX.")
-    return True
+def compiler_name() -> str:
+    """Return the C++ compiler that torch would call."""
+    return os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+
+
+def compiler() -> str | None:
+    """Return where the C++ compiler is, None if there is none."""
+    return shutil.which(compiler_name())
 
 
 def choose_precision(name: str, device: torch.device) -> str:

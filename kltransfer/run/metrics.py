@@ -16,8 +16,14 @@ from kltransfer.run.curve import draw_curve
 from kltransfer.run.progress import Progress
 from kltransfer.run.status import State
 
-# MetricsLog fills these in. They depend on the machine and differ between two equal runs.
-TIMES = ("wall_seconds", "learner_steps_per_second", "env_steps_per_second")
+# They depend on the machine and differ between two equal runs. MetricsLog fills in the first three itself.
+TIMES = (
+    "wall_seconds",
+    "learner_steps_per_second",
+    "env_steps_per_second",
+    "actor_waited",  # share of the time that the actor waited for the learner
+    "learner_waited",  # and the learner for the actor
+)
 COLUMNS = (
     "learner_steps",
     "env_steps",
@@ -34,6 +40,8 @@ COLUMNS = (
     "prior_loss",
     "learner_steps_per_second",
     "env_steps_per_second",
+    "actor_waited",
+    "learner_waited",
     "bad_simulations",
 )
 
@@ -149,7 +157,7 @@ class MetricsLog:
             mirror.finish(state)
 
     def _times(self, row: Mapping[str, float]) -> dict[str, float]:
-        """Return the columns of TIMES, rates over the interval since the row before."""
+        """Return seconds and rates, rates over the interval since the row before."""
         last = self.rows[-1] if self.rows else {"learner_steps": 0, "env_steps": 0, "wall_seconds": 0.0}
         now = round(self.wall_seconds, 3)
         seconds = max(now - last["wall_seconds"], 1e-3)

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,11 @@ PACKAGES = (
 )
 
 
-def record_start(path: Path, seed: int, threads: int | None = None) -> dict[str, Any]:
+def record_start(path: Path, seed: int, machine: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Append an entry for this start to the JSON list in `path` and return it.
 
-    `threads` is the number the learner computes with; None when it is the library's choice. A list that
-    a hand has broken is started afresh.
+    `machine` is what the start uses of it: device, precision, whether torch compiles, threads. Another number
+    of the learner's threads may sum in another order. A list that a hand has broken is started afresh.
     """
     entry = {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -49,7 +49,7 @@ def record_start(path: Path, seed: int, threads: int | None = None) -> dict[str,
         "platform": platform.platform(),
         "host": socket.gethostname(),
         "cpus": cores(),
-        "threads": threads,
+        "machine": dict(machine or {}),
     }
     earlier: list[Any] = read_json(path, list) or []
     write_atomically(path, json.dumps([*earlier, entry], indent=1).encode())

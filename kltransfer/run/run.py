@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -19,8 +19,16 @@ from kltransfer.config.frozen import frozen, resolved
 from kltransfer.config.names import pretrained_path
 from kltransfer.config.source import source_config
 from kltransfer.config.validation import validate
+from kltransfer.cores import cores
 from kltransfer.errors import ConfigError, Preempted, RunFolderError
-from kltransfer.run.build import choose_device, make_agent, make_environment, make_trainer, seeds
+from kltransfer.run.build import (
+    choose_device,
+    make_agent,
+    make_environment,
+    make_trainer,
+    seeds,
+    use_of_machine,
+)
 from kltransfer.run.folder import RunFolder, outputs_root
 from kltransfer.run.metrics import COLUMNS, MetricsLog, Mirror
 from kltransfer.run.preemption import StopRequest
@@ -29,6 +37,7 @@ from kltransfer.run.savepoint import Savepoint
 from kltransfer.run.status import State
 from kltransfer.run.transfer import Pretrained, check_source, read_pretrained, show, transfer
 from kltransfer.training.trainer import Row
+from kltransfer.training.waits import Waits
 
 EXTRA_COLUMNS = ("action_std", "trace")
 
@@ -82,22 +91,23 @@ def files_of(folder: Path) -> Iterator[None]:
 
 def train(run: RunFolder, stop: StopRequest) -> None:
     """Train in an open run folder."""
-    # Actor and learner are a thread each; more would make sums depend on the machine.
-    torch.set_num_threads(1)
     config, folder = run.config, run.path
     source = obtain_source(run)
-    record_start(folder / "provenance.json", config.seed, threads=1)
+    device = choose_device(config.device)
+    machine = use_of_machine(config, device, cores())
+    torch.set_num_threads(machine.learner_threads)
+    record_start(folder / "provenance.json", config.seed, asdict(machine))
 
     environment_seed, agent_seed, actor_seed, learner_seed = seeds(config, 4)
-    environment = make_environment(config, config.regime.simulations, environment_seed)
+    environment = make_environment(
+        config, config.regime.simulations, environment_seed, machine.simulation_threads
+    )
     layout = asdict(environment.layout)
     agent = make_agent(config, environment.layout, environment.action_size, agent_seed)
     if source is not None:
         check_source(source, config, layout)
         print(show(transfer(agent, config, source), source.path), flush=True)
-    trainer = make_trainer(
-        config, environment, agent.to(choose_device(config.device)), actor_seed, learner_seed
-    )
+    trainer = make_trainer(config, environment, agent.to(device), machine, actor_seed, learner_seed)
 
     log = MetricsLog(
         folder / "metrics.csv",
@@ -112,9 +122,14 @@ def train(run: RunFolder, stop: StopRequest) -> None:
         if checkpoint.restore():
             print(f"{folder} goes on from {trainer.learner.steps} learner steps")
 
+        counted = Waits()
+
         def take(row: Row) -> None:
+            nonlocal counted
             checkpoint.check(row)
-            complete = log.log(row)
+            actor_waited, learner_waited = trainer.waits.since(counted).shares()
+            counted = replace(trainer.waits)
+            complete = log.log({**row, "actor_waited": actor_waited, "learner_waited": learner_waited})
             shown = ("learner_steps", "episode_return", "success_rate", "learner_steps_per_second")
             try:
                 run.update(**{name: complete[name] for name in shown})
@@ -125,6 +140,7 @@ def train(run: RunFolder, stop: StopRequest) -> None:
             saved = "saved" if checkpoint.saved else "could not be saved, the last checkpoint holds"
             raise Preempted(f"{stop.requested} at {trainer.learner.steps} learner steps, {saved}")
         checkpoint.finish()
+        log.progress.say(trainer.waits.sentence(config.regime.replay_ratio))
         log.draw_curve(folder / "curve.png")
         if config.logger.wandb and config.wandb.video:
             film(folder, log)

@@ -11,6 +11,7 @@ import torch
 
 from kltransfer.agent.agent import Agent
 from kltransfer.agent.gaussian import standard_normal
+from kltransfer.training.graph import Repeated
 from kltransfer.training.losses import METRICS, Losses, Noise, algorithm1
 from kltransfer.training.options import Algorithm
 from kltransfer.training.parameters import copy_state, join, join_gradients, trainable
@@ -24,10 +25,10 @@ class Learner:
 
     Args:
         agent: learns, in place.
-        replay: where the windows come from.
+        replay: where the windows come from; on the agent's device.
         options: B, K, M, P, the learning rates of Adam, and what `algorithm1` takes. In bfloat16 only hidden
-            layers multiply; parameters, heads and losses are float32 all the same. With `compile` torch
-            compiles the losses, at the first update.
+            layers multiply; parameters, heads and losses are float32 all the same. With `compile`
+            True torch compiles the losses, at the first update.
         seed: of the windows and of the noise.
     """
 
@@ -35,8 +36,7 @@ class Learner:
         self.agent, self.replay = agent, replay
         self.target = copy.deepcopy(agent).requires_grad_(False)
         self.device = next(agent.parameters()).device
-        self.generator = torch.Generator().manual_seed(seed)
-        self.noise_generator = torch.Generator(self.device).manual_seed(seed + 1)
+        self.generator = torch.Generator(self.device).manual_seed(seed)
         self.options = options
         losses = partial(
             algorithm1,
@@ -46,7 +46,7 @@ class Learner:
             kl_cost=options.kl_cost,
             entropy_cost=options.entropy_cost,
         )
-        self.losses = compile_losses(losses) if options.compile else losses
+        self.losses = compile_losses(losses) if options.compile is True else losses
         groups = (
             (options.policy_learning_rate, [agent.high_level, agent.low_level]),
             (options.critic_learning_rate, [agent.critic]),
@@ -57,8 +57,11 @@ class Learner:
         self.vectors = [join(parameters) for parameters in self.parameters]
         rates = [rate for rate, parameters in learning if parameters]
         self.optimizer = torch.optim.Adam(
-            [{"params": [v], "lr": rate} for v, rate in zip(self.vectors, rates, strict=True)], fused=True
+            [{"params": [v], "lr": rate} for v, rate in zip(self.vectors, rates, strict=True)],
+            fused=True,
+            capturable=self.device.type == "cuda",
         )
+        self.descend = Repeated(self.descend_once, self.device, self.generator)
         self.updates = 0
         self.sums = torch.zeros(len(METRICS), device=self.device)  # of the losses' means
         self.summed = 0
@@ -70,18 +73,24 @@ class Learner:
 
     def fit_normalisers(self) -> None:
         """Fit what the agent's modules see to the experience in the replay; learning starts after it."""
-        self.agent.fit_normalisers(self.replay.observations().to(self.device))
+        self.agent.fit_normalisers(self.replay.observations())
         copy_state(self.agent, self.target)
 
     def update(self) -> None:
         """Do one update."""
+        self.descend()
+        self.updates += 1
+        self.summed += 1
+        if self.updates % self.options.target_period == 0:
+            copy_state(self.agent, self.target)
+
+    def descend_once(self) -> None:
+        """Sample windows, and move the parameters by one step of the optimiser."""
         options, length = self.options, self.options.unroll_length + 1
-        window = self.replay.sample(options.batch_size, length, self.generator, self.device)
+        window = self.replay.sample(options.batch_size, length, self.generator)
         shape = (length, options.batch_size)
-        latent = standard_normal((*shape, self.agent.latent_size), self.noise_generator)
-        action = standard_normal(
-            (options.action_samples, *shape, self.agent.action_size), self.noise_generator
-        )
+        latent = standard_normal((*shape, self.agent.latent_size), self.generator)
+        action = standard_normal((options.action_samples, *shape, self.agent.action_size), self.generator)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
             losses = self.losses(self.agent, self.target, window, Noise(latent, action))
         # Each loss reaches only the parameters of its own optimiser group, so one backward pass serves
@@ -90,11 +99,12 @@ class Learner:
         for vector, parameters in zip(self.vectors, self.parameters, strict=True):
             join_gradients(vector, list(islice(gradients, len(parameters))))
         self.optimizer.step()
-        self.updates += 1
-        if self.updates % options.target_period == 0:
-            copy_state(self.agent, self.target)
         self.sums += losses.means
-        self.summed += 1
+
+    def synchronize(self) -> None:
+        """Wait until the updates that were asked for are done: on a GPU they are only queued."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
     def pop_metrics(self) -> dict[str, float]:
         """Return the means of the losses' metrics since the last call; only here a device is waited for."""
@@ -109,7 +119,6 @@ class Learner:
             "target": self.target.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
-            "noise_generator": self.noise_generator.get_state(),
             "updates": self.updates,
             "sums": self.sums.clone(),
             "summed": self.summed,
@@ -119,12 +128,11 @@ class Learner:
         """Go on from what `state` returned: bit for bit, but for other noise on another kind of device."""
         self.target.load_state_dict(state["target"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"])
-        noise = state["noise_generator"]
-        if noise.shape == self.noise_generator.get_state().shape:
-            self.noise_generator.set_state(noise)
+        if state["generator"].shape == self.generator.get_state().shape:
+            self.generator.set_state(state["generator"])
         else:  # saved on another kind of device, whose generator cannot go on here
-            self.noise_generator.manual_seed(self.noise_generator.initial_seed() + state["updates"])
+            self.generator.manual_seed(self.generator.initial_seed() + state["updates"])
+        self.descend.reset()  # the optimiser's state lies elsewhere now
         self.updates = state["updates"]
         self.sums.copy_(state["sums"])
         self.summed = state["summed"]

@@ -8,10 +8,11 @@ from typing import Annotated
 
 from omegaconf import MISSING
 
-from kltransfer.option import Between, NameOf, OneOf
+from kltransfer.option import AutoOr, Between, NameOf, OneOf
 
 _RATE = Between(1e-9, 1.0)
 _COST = Between(0.0, 1000.0)
+_THREADS = AutoOr(Between(1, 1024))
 
 
 @dataclass
@@ -31,7 +32,8 @@ class Algorithm:
     prior_learning_rate: Annotated[float, _RATE] = MISSING
     target_period: Annotated[int, Between(1, 1_000_000)] = MISSING
     precision: Annotated[str, OneOf("auto", "float32", "bfloat16")] = MISSING
-    compile: bool = MISSING
+    compile: Annotated[bool | str, OneOf("auto", True, False)] = MISSING
+    threads: Annotated[int | str, _THREADS] = MISSING
 
 
 @dataclass
@@ -40,6 +42,7 @@ class Regime:
 
     name: Annotated[str, NameOf("regime")] = MISSING
     simulations: Annotated[int, Between(1, 10_000)] = MISSING
+    simulation_threads: Annotated[int | str, _THREADS] = MISSING
     round_steps: Annotated[int, Between(1, 100_000)] = MISSING
     replay_ratio: Annotated[float, Between(1e-3, 10_000.0)] = MISSING
     replay_size: Annotated[int, Between(1, 1_000_000_000)] = MISSING

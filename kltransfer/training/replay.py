@@ -19,6 +19,7 @@ from kltransfer.checkpoint import check_form, load, save
 from kltransfer.errors import CheckpointError
 
 BEFORE_REWARD = 40  # steps; a window drawn from before a reward starts at most this far before it
+CPU = torch.device("cpu")
 VECTORS = ("observation", "action", "previous_latent")
 
 
@@ -49,16 +50,27 @@ class Replay:
         simulations: N.
         sizes: width of each vector in a row, by its name in `Window`; the other fields are scalars.
         reward_share: share of the windows drawn from before a reward, in [0, 1).
+        device: where the ring is and windows are gathered; the learner's.
     """
 
     def __init__(
-        self, capacity: int, simulations: int, sizes: Mapping[str, int], reward_share: float = 0.0
+        self,
+        capacity: int,
+        simulations: int,
+        sizes: Mapping[str, int],
+        reward_share: float = 0.0,
+        device: torch.device = CPU,
     ) -> None:
-        self.reward_share = reward_share
-        self.rewarded = torch.empty(0, 2, dtype=torch.long)  # (step, simulation) of each reward in the ring
+        self.reward_share, self.device = reward_share, device
         self.capacity, self.simulations = capacity, simulations
         self.widths = [sizes[name] if name in VECTORS else 1 for name in Window._fields]
-        self.ring = torch.zeros(capacity, simulations, sum(self.widths))
+        self.ring = torch.zeros(capacity, simulations, sum(self.widths), device=device)
+        # (step, simulation) of each reward in the ring; then what a captured update reads where it is: the
+        # oldest step held, the steps held, the rewards in the ring.
+        most = capacity * simulations if reward_share else 1
+        self.rewarded = torch.zeros(most, 2, dtype=torch.long, device=device)
+        self.extent = torch.zeros(3, dtype=torch.long, device=device)
+        self.rewards = 0
         self.added = 0  # steps of each simulation, ever
         self.saved = 0  # steps of each simulation that are in a segment
         self.segments: dict[str, int] = {}  # file name to checksum, oldest first
@@ -83,53 +95,65 @@ class Replay:
         )
 
     def add(self, rows: Tensor) -> None:
-        """Append the next `[T, N, W]` steps, forgetting the oldest."""
-        self.added += len(rows)
+        """Append the next `[T, N, W]` steps, forgetting the oldest: to a GPU in one copy."""
         kept = rows[-self.capacity :]
-        self.ring[torch.arange(self.added - len(kept), self.added) % self.capacity] = kept
-        self._note_rewards(kept, self.added - len(kept))
+        if self.device.type == "cuda":
+            kept = kept.pin_memory().to(self.device, non_blocking=True)
+        self._write(kept, self.added + len(rows))
 
-    def _note_rewards(self, rows: Tensor, start: int) -> None:
-        """Remember where the rows from step `start` on hold rewards, and forget what has left the ring."""
+    def _write(self, rows: Tensor, stop: int) -> None:
+        """Put rows that end before step `stop` into the ring, which then ends there."""
+        self.added = stop
+        step = torch.arange(stop - len(rows), stop, device=self.device)
+        self.ring[step % self.capacity] = rows
+        oldest = max(0, stop - self.capacity)
         if self.reward_share:
-            found = (self.unpack(rows).reward > 0).nonzero() + torch.tensor([start, 0])
-            known = torch.cat([self.rewarded, found])
-            self.rewarded = known[known[:, 0] >= self.added - self.capacity]
+            found = (self.unpack(rows).reward > 0).nonzero() + torch.tensor(
+                [stop - len(rows), 0], device=self.device
+            )
+            known = torch.cat([self.rewarded[: self.rewards], found])
+            known = known[known[:, 0] >= oldest]
+            self.rewards = len(known)
+            self.rewarded[: self.rewards] = known
+        self.extent.copy_(torch.tensor([oldest, stop - oldest, self.rewards]))
 
     def observations(self) -> Tensor:
         """Return all observations held, `[T, N, O]`."""
         return self.unpack(self.ring[: min(self.added, self.capacity)]).observation
 
-    def sample(
-        self, batch_size: int, length: int, generator: torch.Generator, device: torch.device | None = None
-    ) -> Window:
-        """Draw `[length, batch_size]` windows from the ring, for a device.
+    def sample(self, batch_size: int, length: int, generator: torch.Generator) -> Window:
+        """Draw `[length, batch_size]` windows from the ring.
 
-        The actor's rows must hold at least `length` steps of each simulation.
+        The actor's rows must hold at least `length` steps of each simulation. What changes from round to
+        round is read from tensors, so that a captured call stays right.
         """
-        held = min(self.added, self.capacity)
-        first, windows = self.added - held, held - length + 1
-        start = first + torch.randint(windows, (batch_size,), generator=generator)
-        simulation = torch.randint(self.simulations, (batch_size,), generator=generator)
-        count = int(self.reward_share * batch_size) if len(self.rewarded) else 0
+        oldest, held, rewards = self.extent
+        windows = held - (length - 1)
+        start = oldest + self._below(windows, batch_size, generator)
+        simulation = self._below(self.simulations, batch_size, generator)
+        count = int(self.reward_share * batch_size)
         if count:
-            chosen = self.rewarded[torch.randint(len(self.rewarded), (count,), generator=generator)]
-            before = torch.randint(BEFORE_REWARD + 1, (count,), generator=generator)
-            start[:count] = (chosen[:, 0] - before).clamp(first, first + windows - 1)
-            simulation[:count] = chosen[:, 1]
-        step = (start + torch.arange(length).unsqueeze(-1)) % self.capacity
+            chosen = self.rewarded[self._below(rewards, count, generator)]
+            early = chosen[:, 0] - self._below(BEFORE_REWARD + 1, count, generator)
+            early = early.clamp(oldest, oldest + windows - 1)
+            start[:count] = torch.where(rewards > 0, early, start[:count])
+            simulation[:count] = torch.where(rewards > 0, chosen[:, 1], simulation[:count])
+        step = (start + torch.arange(length, device=self.device).unsqueeze(-1)) % self.capacity
         index = step * self.simulations + simulation
         rows = self.ring.view(-1, self.ring.shape[-1]).index_select(0, index.view(-1))
-        if device is not None and device.type == "cuda":
-            rows = rows.pin_memory().to(device, non_blocking=True)  # one copy, and nothing waits for it
         return self.unpack(rows.view(length, batch_size, -1))
+
+    def _below(self, bound: Tensor | int, count: int, generator: torch.Generator) -> Tensor:
+        """Draw integers from 0 to below a bound, which may be a tensor; zeros where it is 0."""
+        share = torch.rand(count, generator=generator, device=self.device, dtype=torch.float64)
+        return (share * bound).long()
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write the steps since the last save as one segment; return what a checkpoint must hold."""
         start = max(self.saved, self.added - self.capacity)
         if start < self.added:
             folder.mkdir(exist_ok=True)
-            rows = self.ring[torch.arange(start, self.added) % self.capacity]
+            rows = self.ring[torch.arange(start, self.added, device=self.device) % self.capacity].cpu()
             name = f"steps-{start}-{self.added}.pt"
             save(folder / name, {"start": start, "rows": rows})
             self.segments[name] = checksum(rows)
@@ -160,12 +184,12 @@ class Replay:
                 raise CheckpointError(
                     f"{folder / name} is not the replay segment that the checkpoint was saved with."
                 )
-            kept = rows[-self.capacity :]
-            self.ring[torch.arange(stop - len(kept), stop) % self.capacity] = kept
-        self.added = self.saved = state["added"]
-        held = torch.arange(max(0, self.added - self.capacity), self.added)
-        self.rewarded = self.rewarded[:0]
-        self._note_rewards(self.ring[held % self.capacity], int(self.added - len(held)))
+            kept = rows[-self.capacity :].to(self.device)
+            self.ring[torch.arange(stop - len(kept), stop, device=self.device) % self.capacity] = kept
+        added = self.saved = state["added"]
+        held = torch.arange(max(0, added - self.capacity), added, device=self.device)
+        self.rewards = 0
+        self._write(self.ring[held % self.capacity], added)
         self.segments = dict(state["segments"])
 
     def prune(self, folder: Path) -> None:

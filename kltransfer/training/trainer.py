@@ -9,12 +9,14 @@ same result bit for bit. Between two rounds everything for an exact resume can b
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
 from typing import Any
 
 from kltransfer.training.actor import Actor
 from kltransfer.training.learner import Learner
 from kltransfer.training.options import Regime
-from kltransfer.training.replay import Replay
+from kltransfer.training.replay import Replay, Window
+from kltransfer.training.waits import Waits
 
 RECENT_EPISODES = 200
 
@@ -50,6 +52,7 @@ class Trainer:
         self.successes: deque[bool] = deque(maxlen=RECENT_EPISODES)
         self.episodes = 0
         self.logged = 0  # learner steps at the last row
+        self.waits = Waits()  # of this start
 
     @property
     def env_steps(self) -> int:
@@ -64,13 +67,19 @@ class Trainer:
                 if stop():
                     save()
                     return False
-                collected = pool.submit(self.actor.collect, self.regime.round_steps)
+                start = perf_counter()
+                collected = pool.submit(self.collect)
                 due = self.updates_due()
                 if due and not self.learner.updates:
                     self.learner.fit_normalisers()
                 for _ in range(due):
                     self.learner.update()
-                self.replay.add(self.replay.pack(collected.result()))
+                self.learner.synchronize()
+                learned = perf_counter()
+                window, acted = collected.result()
+                if due:
+                    self.waits.count(start, acted, learned)
+                self.replay.add(self.replay.pack(window))
                 self.actor.refresh(self.learner.agent)
                 self.count_episodes()
                 if self.passed(self.logged, self.log_every):
@@ -79,6 +88,10 @@ class Trainer:
                     save()
                     saved = self.learner.steps
         return True
+
+    def collect(self) -> tuple[Window, float]:
+        """Return the experience of a round, and when it was complete."""
+        return self.actor.collect(self.regime.round_steps), perf_counter()
 
     def updates_due(self) -> int:
         """Return how many updates keep the replay ratio, or use up the budget."""

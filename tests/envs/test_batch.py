@@ -292,6 +292,7 @@ def test_equal_seeds_give_equal_bits_whatever_the_threads_and_other_seeds_do_not
 
     first = steps(0, 1)
     assert_same(first, steps(0, 2))
+    assert_same(first, steps(0, 3))
     assert not np.array_equal(first[0].observation, steps(1, 1)[0].observation)
 
 

@@ -27,12 +27,12 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_each_start_appends_an_entry(tmp_path: Path) -> None:
     file = tmp_path / "provenance.json"
-    record_start(file, seed=3, threads=1)
+    record_start(file, seed=3, machine={"learner_threads": 1})
     entry = record_start(file, seed=3)
     entries = json.loads(file.read_text())
     assert len(entries) == 2
     assert entries[1] == entry
-    assert entries[0]["threads"] == 1
+    assert entries[0]["machine"] == {"learner_threads": 1}
     assert entry["seed"] == 3
     assert entry["command"] == sys.argv
     assert set(entry["versions"]) == set(PACKAGES)

@@ -20,7 +20,7 @@ from kltransfer.errors import CheckpointError, CheckpointNotSaved, ConfigError, 
 from kltransfer.evaluation.opengl import draws
 from kltransfer.run import run as run_module
 from kltransfer.run import savepoint
-from kltransfer.run.build import choose_device, has_compiler, refuse_too_large
+from kltransfer.run.build import choose_device, refuse_too_large, use_of_machine
 from kltransfer.run.folder import RunFolder
 from kltransfer.run.metrics import TIMES
 from kltransfer.run.run import execute
@@ -168,12 +168,44 @@ def test_a_replay_that_the_memory_cannot_hold_is_refused() -> None:
         refuse_too_large(2**60)
 
 
-def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch, compose: Compose) -> None:
+    config = compose("algorithm.compile=true")
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ConfigError, match="install it or set CXX"):
-        has_compiler()
+        use_of_machine(config, torch.device("cpu"), 2)
     monkeypatch.setenv("CXX", sys.executable)
-    assert has_compiler()
+    assert use_of_machine(config, torch.device("cpu"), 2).compiled
+
+
+def test_auto_compiles_long_runs_where_there_is_a_compiler(
+    monkeypatch: pytest.MonkeyPatch, compose: Compose
+) -> None:
+    def compiled(*words: str) -> bool:
+        return use_of_machine(compose(*words), torch.device("cpu"), 2).compiled
+
+    monkeypatch.setenv("CXX", sys.executable)
+    assert compiled("learner_steps=10_000_000")
+    assert not compiled("learner_steps=10_000")
+    assert not compiled("learner_steps=10_000_000", "algorithm.compile=false")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert not compiled("learner_steps=10_000_000")
+
+
+@pytest.mark.parametrize(
+    ("words", "cores", "learner", "simulations"),
+    [
+        ([], 16, 1, 15),
+        ([], 1, 1, 1),
+        (["algorithm.threads=4"], 16, 4, 12),
+        (["regime.simulation_threads=3"], 16, 1, 3),
+        (["regime=single_actor"], 16, 1, 1),
+    ],
+)
+def test_simulations_use_the_cores_that_the_learner_leaves(
+    words: list[str], cores: int, learner: int, simulations: int, compose: Compose
+) -> None:
+    machine = use_of_machine(compose(*words), torch.device("cpu"), cores)
+    assert (machine.learner_threads, machine.simulation_threads) == (learner, simulations)
 
 
 def test_a_torn_checkpoint_is_not_resumed_and_the_metrics_stay(compose: Compose, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from tests.toy import MatchNumber
 Parameters = dict[str, torch.Tensor]
 
 
-def learner_with_data(kind: str = "ar1", freeze: str = "", **changes: object) -> Learner:
+def learner_with_data(kind: str = "ar1", freeze: str = "", device: str = "cpu", **changes: object) -> Learner:
     environment = MatchNumber(6, 0)
-    agent = make_agent(kind, environment.layout, 1)
+    agent = make_agent(kind, environment.layout, 1).to(device)
     if freeze:
         getattr(agent, freeze).requires_grad_(False)
     replay = make_replay(agent, 6)
@@ -113,7 +113,31 @@ def test_a_restored_learner_goes_on_bit_for_bit(compiled: bool) -> None:
 def test_a_learner_goes_on_from_the_state_of_another_kind_of_device() -> None:
     learner = learner_with_data("ar1")
     learner.update()
-    state = {**learner.state(), "noise_generator": torch.zeros(16, dtype=torch.uint8)}  # as of a GPU
+    state = {**learner.state(), "generator": torch.zeros(16, dtype=torch.uint8)}  # as of a GPU
     learner.set_state(state)
     learner.update()
     assert learner.updates == 2
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="a CUDA graph needs a GPU, and there is none")
+@pytest.mark.parametrize("kind", ["ar_learned-separate", "svg0"])
+def test_updates_replayed_from_a_graph_are_those_of_single_operators(kind: str) -> None:
+    captured, single = (learner_with_data(kind, device="cuda") for _ in range(2))
+    single.descend.warm_up = 10**9
+    for _ in range(12):
+        captured.update()
+        single.update()
+    assert captured.descend.graph is not None and single.descend.graph is None
+    ours, theirs = parameters(captured.agent), parameters(single.agent)
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name], atol=1e-5, rtol=1e-4)
+    assert captured.pop_metrics() == pytest.approx(single.pop_metrics(), rel=1e-3, abs=1e-5)
+    captured.replay.add(captured.replay.pack(captured.replay.sample(6, 20, captured.generator)).cpu())
+    captured.update()  # replays against the ring as it is now
+
+
+def test_without_a_gpu_an_update_is_a_plain_call() -> None:
+    learner = learner_with_data("ar1")
+    for _ in range(5):
+        learner.update()
+    assert learner.descend.graph is None and learner.descend.calls == 5
