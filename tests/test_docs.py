@@ -32,6 +32,27 @@ def test_the_code_of_the_readme_is_that_of_the_page_on_agents() -> None:
     assert all(block in agents for block in blocks)
 
 
+RUN_NOTEBOOK = """
+import sys
+import nbformat
+from nbclient import NotebookClient
+notebook = nbformat.read(sys.argv[1], 4)
+here = {"metadata": {"path": sys.argv[2]}}
+NotebookClient(notebook, timeout=900, kernel_name="python3", resources=here).execute()
+outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+print(sum("image/png" in output.get("data", {}) for output in outputs))
+"""
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_top_to_bottom_and_draws_its_three_pictures() -> None:
+    # A process of its own: what Jupyter's packages warn of is theirs.
+    command = [sys.executable, "-c", RUN_NOTEBOOK, str(ROOT / "docs" / "tour.ipynb"), str(ROOT / "docs")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2400)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == "3"
+
+
 def test_every_link_of_the_documentation_leads_to_a_file() -> None:
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
@@ -37,42 +38,81 @@ def test_the_wheel_holds_code_plugins_and_all_yaml_and_nothing_else(wheel: Path)
     assert {top for top in tops if not top.endswith(".dist-info")} == {"kltransfer", "hydra_plugins"}
 
 
-@pytest.mark.slow
-def test_an_installed_wheel_works_in_any_folder(wheel: Path, tmp_path: Path) -> None:
-    venv.create(tmp_path / "venv", with_pip=False)
-    (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
-    # The other packages are borrowed from this environment, below the new one's own. A folder named in a .pth
-    # file is searched, but .pth files in it are not: the checkout installed for development stays invisible.
-    here = Path(next(path for path in sys.path if path.endswith("site-packages")))
-    (site / "borrowed.pth").write_text(f"{here}\n")
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with the wheel in it; the other packages are borrowed from this one."""
+    folder = tmp_path_factory.mktemp("installed") / "venv"
+    venv.create(folder, with_pip=False)
+    # A folder named in a .pth file is searched, but .pth files in it are not: the checkout installed for
+    # development stays invisible.
+    borrowed = [path for path in sys.path if path.endswith("site-packages")]
+    (site_packages(folder) / "borrowed.pth").write_text("\n".join(borrowed) + "\n")
     flags = ["--quiet", "--no-deps", "--no-index", "--ignore-installed"]
-    subprocess.run([*PIP, "--python", str(tmp_path / "venv"), "install", *flags, str(wheel)], check=True)
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    subprocess.run([*PIP, "--python", str(folder), "install", *flags, str(wheel)], check=True)
+    return folder
+
+
+def site_packages(folder: Path) -> Path:
+    (site,) = folder.glob("lib/python*/site-packages")
+    return site
+
+
+def call(installed: Path, program: str, *words: str, folder: Path) -> str:
+    """Run a program of the virtual environment in a folder; return what it prints."""
+    left_out = ("PYTHONPATH", "KLTRANSFER_OUTPUTS")
+    environment = {key: value for key, value in os.environ.items() if key not in left_out}
     done = subprocess.run(
-        [tmp_path / "venv/bin/kltransfer", "--cfg", "job", "agent=distral"],
-        cwd=elsewhere,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.stderr == ""
-    assert done.returncode == 0
-    assert "name: distral" in done.stdout
-    where = subprocess.run(
-        [
-            tmp_path / "venv/bin/python",
-            "-c",
-            "from kltransfer.config.conf import conf_dir; print(conf_dir())",
-        ],
-        cwd=elsewhere,
+        [installed / "bin" / program, *words],
+        cwd=folder,
         env={**environment, "MUJOCO_GL": "disable"},
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    assert where.stdout.strip() == str(site / "kltransfer" / "conf")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_finds_its_own_config_in_any_folder(installed: Path, tmp_path: Path) -> None:
+    assert "name: distral" in call(installed, "kltransfer", "--cfg", "job", "agent=distral", folder=tmp_path)
+    program = "from kltransfer.config.conf import conf_dir; print(conf_dir())"
+    where = call(installed, "python", "-c", program, folder=tmp_path)
+    assert where.strip() == str(site_packages(installed) / "kltransfer" / "conf")
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_learns_plays_and_exports_in_an_empty_folder(
+    installed: Path, tmp_path: Path
+) -> None:
+    small = ["learner_steps=4000", "regime.min_replay_size=1000", "arena.time_limit=1.0"]
+    call(installed, "kltransfer", *small, folder=tmp_path)
+    (run,) = (tmp_path / "outputs").glob("runs/*/*/seed=0")
+    assert {"metrics.csv", "checkpoint.pt", "curve.png"} <= {entry.name for entry in run.iterdir()}
+    call(installed, "kltransfer-eval", str(run), "--episodes", "2", "--export", "agent", folder=tmp_path)
+    program = "import kltransfer; print(kltransfer.__file__, kltransfer.load('agent').title)"
+    told = call(installed, "python", "-c", program, folder=tmp_path)
+    assert str(site_packages(installed)) in told and "ball, go_to_target" in told
+    assert "distral" in call(installed, "kltransfer", "--help", folder=tmp_path)
+    call(installed, "kltransfer-status", "outputs", folder=tmp_path)
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    import kltransfer
+
+    assert re.search(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)[1] == kltransfer.__version__  # type: ignore[index]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == kltransfer.__version__
+
+
+@pytest.mark.parametrize("name", ["Containerfile", "kltransfer.def"])
+def test_a_container_recipe_installs_what_exists(name: str) -> None:
+    text = (ROOT / "containers" / name).read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (extras,) = re.findall(r"'\.\[([a-z,]+)\]'", text)
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    assert "never built" in text
+    assert "-c constraints.txt" in text
 
 
 def test_every_dependency_is_pinned_within_its_range() -> None:
