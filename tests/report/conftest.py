@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kltransfer.report import main
+from kltransfer.report.command import main
 
 from .folders import config, folder_of, write_plan, write_run
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kltransfer.report import main
+from kltransfer.report.command import main
 
 from .folders import config, write_run
 
