@@ -121,13 +121,13 @@ def values(rule: object, draw: random.Random) -> Iterator[str]:
     elif isinstance(rule, SomeOf):
         chosen = draw.choices(rule.words, k=draw.randint(1, 4))
         yield f"[{','.join(chosen)}]"
-    yield from draw.sample(ODD, 4)
+    yield from draw.sample(ODD, 2)
 
 
 def made_up(draw: random.Random) -> list[str]:
     """Return a few words, each an option with a value."""
     words = []
-    for _ in range(draw.randint(1, 3)):
+    for _ in range(draw.randint(1, 2)):
         name, rule = draw.choice(OPTIONS)
         if name == "transfer_mode.source":
             inner, rule = draw.choice(OPTIONS) if draw.random() < 0.5 else (draw.choice(SOURCE), None)
@@ -193,14 +193,14 @@ def run(compose: Compose, seed: int, count: int) -> tuple[int, int]:
 
 def test_a_few_hundred_option_lists_are_refused_in_a_sentence_or_hold(compose: Compose) -> None:
     accepted, refused = run(compose, seed=0, count=300)
-    assert accepted > 30 and refused > 150
+    assert accepted > 50 and refused > 100
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_thousands_of_option_lists_are_refused_in_a_sentence_or_hold(compose: Compose, seed: int) -> None:
     accepted, refused = run(compose, seed, count=1000)
-    assert accepted > 100 and refused > 500
+    assert accepted > 100 and refused > 400
 
 
 def test_every_number_has_finite_bounds_and_every_text_a_rule() -> None:
