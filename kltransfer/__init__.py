@@ -13,7 +13,7 @@ __all__ = ["load"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import torch and MuJoCo when `load` is first asked for."""
+    """Import `load`, and with it torch and MuJoCo, when it is first used."""
     if name != "load":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from kltransfer.evaluation.trained import load

@@ -1,4 +1,4 @@
-"""Small files: written whole or not at all, and read whatever a hand or a crash has left of them."""
+"""Small files: written whole or not at all, and read even if they are damaged."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def _parse_field(value: Any, kind: Any) -> Any:
 
 
 def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
-    """Write the joined `parts` to `path` by way of a temporary file beside it.
+    """Write the joined `parts` to `path` through a temporary file beside it.
 
-    The temporary name is fixed, so that one left by a crash is removed the next time; hence one writer at a
-    time. Nothing is written through a link. On OSError the temporary file is removed and `path` is what it
-    was.
+    The temporary name is fixed: the next write replaces a file that a crash has left, and only one writer at
+    a time is allowed. Links are never written through. On OSError the temporary file is removed and `path`
+    is unchanged.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -81,11 +81,11 @@ def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring the renaming itself to the disk, where the file system lets folders be synced."""
+    """Write the renaming itself to the disk, where the file system can."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError:
-        pass  # some network file systems refuse; the rename is then as durable as they make it
+        pass  # some network file systems refuse
     finally:
         os.close(descriptor)

@@ -1,6 +1,6 @@
-"""Checkpoint files: whole, verified, and without code in them.
+"""Checkpoint files: written whole, verified, and without code in them.
 
-A file is a header that vouches for the rest (see `seal`) and what `torch.save` makes of nested dicts, lists
+A file is a header with a checksum (see `seal`), and then the output of `torch.save` for nested dicts, lists
 and tuples of tensors, numbers, strings and None. Loading checks the header first and then unpickles with
 `weights_only`, which refuses code.
 """
@@ -20,7 +20,7 @@ from kltransfer.atomic import write_atomically
 from kltransfer.errors import CheckpointError, CheckpointNotSaved
 from kltransfer.seal import HEADER, header, unseal
 
-# What torch and pickle raise for content that they do not understand.
+# The exceptions of torch and pickle for content that they cannot read.
 _UNREADABLE = (
     pickle.UnpicklingError,
     zipfile.BadZipFile,
@@ -67,7 +67,7 @@ def load(path: Path) -> Any:
 
 
 def check_form(found: Any, expected: Any, where: str) -> None:
-    """Raise `CheckpointError` where `found` is not built as `expected` is; `where` names it.
+    """Raise `CheckpointError` if `found` has another structure than `expected`; `where` names it.
 
     Tensors must agree in type and shape (a generator's state only in type), dicts in their keys, numbers in
     their kind; an integer may stand for a float. An empty dict and an empty list stand for any, None for
@@ -93,7 +93,7 @@ def check_form(found: Any, expected: Any, where: str) -> None:
 
 
 def _refuse_compressed(payload: memoryview) -> None:
-    """Raise ValueError for an archive that unpacks to more than it is; torch's own are not compressed."""
+    """Raise ValueError for a compressed archive; torch does not compress its own."""
     with zipfile.ZipFile(io.BytesIO(payload)) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > len(payload):
             raise ValueError("the archive is compressed")

@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Training draws nothing; without a display dm_control otherwise warns at its import, or aborts later.
+# Training draws nothing. Without this, dm_control warns at its import or aborts where there is no display.
 os.environ.setdefault("MUJOCO_GL", "disable")
 
 from kltransfer.config.conf import choices, conf_dir
@@ -48,8 +48,8 @@ def main() -> None:
 def prepare(config: DictConfig, overrides: Sequence[str], folder: Path) -> DictConfig:
     """Return the config that a run composed by Hydra will have in `folder`.
 
-    `overrides` are the words of its command line. Raises `ConfigError` or `RunFolderError`, before
-    anything heavy is imported.
+    `overrides` are the words of its command line. Raises `ConfigError` or `RunFolderError` before
+    torch or MuJoCo are imported.
     """
     asked = resolved(config, overrides)
     validate(asked)
@@ -99,9 +99,9 @@ def _fail(sentence: str, code: int) -> int:
 
 
 def _compose_and_run() -> BaseException | None:
-    """Let Hydra read the command line and do what it says; return how a single run failed, if it did.
+    """Let Hydra read and run the command line; return the exception of a single run that failed.
 
-    Raised through Hydra, an exception would get a line of Hydra's own above it.
+    If it were raised through Hydra, Hydra would print a line of its own above it.
     """
     failures: list[BaseException] = []
     for word in sys.argv[1:]:
@@ -135,7 +135,7 @@ def run_composed(composed: DictConfig) -> None:
         _remove_if_empty(folder)
         raise
     with StopRequest() as stop:  # an import that is interrupted ends in any exception
-        from kltransfer.run.run import execute  # here, not above: it takes seconds to import torch
+        from kltransfer.run.run import execute  # imported here, because importing torch takes seconds
     if stop.requested is not None:
         raise Preempted(f"{stop.requested} before the run began")
     execute(config, folder)
@@ -150,7 +150,7 @@ def without_secrets(word: str) -> str:
 def _remove_if_empty(folder: Path) -> None:
     """Remove the folders that Hydra has made for a run that is refused."""
     root = outputs_root().absolute()
-    with contextlib.suppress(OSError):  # it is not empty, so it is not only Hydra's
+    with contextlib.suppress(OSError):  # not empty: something else is in it
         for path in (folder, *(parent for parent in folder.parents if root in parent.parents)):
             path.rmdir()
 

@@ -1,7 +1,6 @@
-"""The console scripts: they import their command late, and no defect of the terminal ends it.
+"""The console scripts: they import their command late and survive a closed output.
 
-Nothing here imports more than Python's own library, so that Ctrl-C and a closed pipe are handled from the
-first moment.
+This file imports only Python's own library, so that Ctrl-C and a closed pipe are handled from the start.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def _run(name: str, module: str) -> NoReturn:
     heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
     def leave(number: int, frame: object) -> None:
-        # Not an exception: libraries turn one that comes while they are imported into others.
+        # No exception: libraries that are being imported turn it into other ones.
         os.write(2, f"{name}: interrupted.\n".encode())
         os._exit(INTERRUPTED)
 
@@ -67,7 +66,7 @@ def _run(name: str, module: str) -> NoReturn:
 
 
 def forgive_closed_output() -> None:
-    """Drop what can no longer be printed, because a reader like `head` has left or a disk is full."""
+    """Drop output that cannot be printed, because a reader like `head` has ended or a disk is full."""
     for name, stream in (("stdout", sys.__stdout__), ("stderr", sys.__stderr__)):
         if stream is not None and getattr(sys, name) is stream:
             raw = io.BufferedWriter(_Forgiving(stream.fileno(), "w", closefd=False))

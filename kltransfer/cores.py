@@ -2,7 +2,7 @@
 
 import os
 
-VARIABLE = "KLTRANSFER_CORES"  # a sweep on this machine tells each of its runs its share
+VARIABLE = "KLTRANSFER_CORES"  # a sweep on this machine sets it to the share of each run
 
 
 def cores() -> int:

@@ -1,4 +1,4 @@
-"""Errors that a person can act on: each says in one sentence what is wrong, and commands print only that."""
+"""Errors that a person can act on: one sentence says what is wrong, and a command prints only that."""
 
 
 class UserError(Exception):
@@ -12,7 +12,7 @@ class ConfigError(UserError):
 
 
 class RunFolderError(UserError):
-    """A folder that cannot take this run."""
+    """A folder that this run cannot use."""
 
 
 class CheckpointError(UserError):
@@ -32,7 +32,7 @@ class OutputError(UserError):
 
 
 class OpenGLError(UserError):
-    """Nothing on this machine can draw."""
+    """No library on this machine can draw."""
 
 
 class ReportError(UserError):

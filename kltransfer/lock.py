@@ -1,4 +1,4 @@
-"""Locks on files: a process holds one while it lives, and others can ask whether it does."""
+"""Locks on files: a process holds one until it ends, and others can ask whether it does."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether another process holds the lock on a file, without taking it for a moment.
+    """Return whether another process holds the lock on a file, without taking it.
 
-    A process id in a file says less: after a restart it may belong to another process.
+    A process id in a file would not do: after a restart it may belong to another process.
     """
     try:
         descriptor = os.open(path, os.O_RDWR)
@@ -65,7 +65,7 @@ def is_locked(path: Path) -> bool:
 
 
 def _try(descriptor: int) -> bool:
-    """Return whether the lock could be had."""
+    """Try to take the lock, and return whether that worked."""
     try:
         # lockf, not flock: it works between the nodes of a cluster that share a network file system.
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

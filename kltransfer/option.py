@@ -1,4 +1,4 @@
-"""What values an option may have, written beside the option: `discount: Annotated[float, Between(0, 1)]`."""
+"""Rules for the values of options, written beside the option: `discount: Annotated[float, Between(0, 1)]`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol, get_type_hints
 
 
 class Rule(Protocol):
-    """What an option's annotation says about its values."""
+    """A rule for the values of an option."""
 
     def advice(self, value: Any) -> str | None:
         """Return what the value must be, or None where it is allowed."""

@@ -1,4 +1,4 @@
-"""Sealed files: a header vouches for what follows, so that damage is seen before anything is read.
+"""Sealed files: the checksum in the header shows damage before the payload is read.
 
 A header is a magic word, a format version, and the length and the SHA-256 of the payload behind it.
 """
@@ -17,12 +17,12 @@ HEADER = struct.Struct("<15sHQ32s")  # magic, version, payload length, payload S
 
 
 def header(payload: bytes | memoryview) -> bytes:
-    """Return the header that vouches for a payload."""
+    """Return the header of a payload."""
     return HEADER.pack(MAGIC, VERSION, len(payload), hashlib.sha256(payload).digest())
 
 
 def unseal(path: Path) -> memoryview:
-    """Return the payload of a sealed file. Raises `CheckpointError` where its header tells otherwise."""
+    """Return the payload of a sealed file. Raises `CheckpointError` if it does not match its header."""
     try:
         data = path.read_bytes()
     except OSError as error:

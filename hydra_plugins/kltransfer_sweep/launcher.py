@@ -1,6 +1,6 @@
 """The launchers `hydra/launcher=local` and `hydra/launcher=slurm`.
 
-Hydra imports this file at every start of every Hydra program, so what it needs is imported where it is used.
+Hydra imports this file at every start of every Hydra program, so the functions import what they need.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _Options = TypeVar("_Options", "local.Options", "slurm.Options")
 
 
 class SweepLauncher(Launcher):
-    """Compose and check every run of a sweep before the first is started, then hand them over."""
+    """Compose and check every run of a sweep, then start the sweep."""
 
     def __init__(self, **options: Any) -> None:
         self.options = options
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra gives to a launcher; the function for a single run is not used."""
+        """Keep what Hydra gives to a launcher, except the function for a single run."""
         self.context, self.config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -92,7 +92,7 @@ class SweepLauncher(Launcher):
         config = resolved(composed, composed.hydra.overrides.task)
         validate(config)
         folder = root / run_path(config)
-        # The panel sweeper names its methods; in a plain sweep they are called what their folders are called.
+        # The panel sweeper names its methods; in a plain sweep the folders give the names.
         named = composed.hydra.job.name != self.config.hydra.job.name
         return Run(settle(folder, config), folder, composed.hydra.job.name if named else method_name(config))
 

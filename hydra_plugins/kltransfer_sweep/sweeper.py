@@ -45,7 +45,7 @@ class PanelSweeper(BasicSweeper):
         assert self.launcher is not None
         names = {name: [f"hydra.job.name={name}", *self.methods[name]] for name in self.chosen}
         per_method = [self._expand(overrides, arguments) for overrides in (names or {"": []}).values()]
-        # Seed by seed, not method by method: half way, the panel shows all methods.
+        # Seed by seed, not method by method, so that half a panel shows all methods.
         rounds = zip_longest(*per_method)
         jobs = [job for around in rounds for job in around if job is not None]
         return [self.launcher.launch(jobs, initial_job_idx=0)]

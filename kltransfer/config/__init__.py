@@ -1,1 +1,1 @@
-"""What a run can be told, which combinations make sense, and the names that follow."""
+"""The options of a run, which combinations make sense, and the names of runs."""

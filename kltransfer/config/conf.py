@@ -1,4 +1,4 @@
-"""Where the YAML lies, and which choices each of its groups has."""
+"""The folder of the YAML files, and the choices of each group in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the modules of one run can serve another: asked of the two configs, before anything is trained."""
+"""Whether one run can use the modules of another: the configs tell, before anything is trained."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kltransfer.envs.spec import Task
 
 
 def misfit(source: DictConfig, config: DictConfig) -> str | None:
-    """Return why `config` cannot take its modules from `source`, None where it can.
+    """Return why `config` cannot take its modules from `source`; None if it can.
 
     The sentence names what differs, in the source and in the run.
     """
@@ -31,7 +31,7 @@ def _pairs(source: DictConfig, config: DictConfig) -> Iterator[tuple[str, Any, A
     yield "residual high level", source.hl_prior.residual, config.hl_prior.residual
     if ours.latent_size and mode.high_level_prior != "new":
         yield "prior's layers", list(source.hl_prior.hidden), list(config.hl_prior.hidden)
-    groups: set[str] = set()  # what the modules that are loaded see
+    groups: set[str] = set()  # the observation groups that the loaded modules see
     if mode.name == "task" or (mode.low_level, mode.default_policy) != ("new", "new"):
         yield "body", source.body.name, config.body.name
         yield "low level's distribution", head(theirs.low_level), head(ours.low_level)
@@ -53,11 +53,11 @@ def _pairs(source: DictConfig, config: DictConfig) -> Iterator[tuple[str, Any, A
 
 
 def default_view(config: DictConfig) -> list[str]:
-    """Return what pi_0^L sees: where it is the low level itself, what that sees."""
+    """Return the observation groups that pi_0^L sees, which may be the low level itself."""
     own = config.agent.name == "distral" or config.ll_sharing.name == "separate"
     return list(config.agent.default_policy_sees if own else config.agent.low_level.sees)
 
 
 def head(options: DictConfig) -> tuple[float | bool, ...]:
-    """Return what the weights of a policy's head are relative to, see `GaussianHead`."""
+    """Return the options that give meaning to the weights of a policy's head, see `GaussianHead`."""
     return options.min_std, options.max_std, options.initial_std, options.bounded_mean

@@ -1,4 +1,4 @@
-"""Configs frozen and read back: typed, whole, without interpolations, whatever a hand has made of them."""
+"""Freeze a config and read it back: typed, complete and without interpolations, even if it was edited."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def resolved(composed: DictConfig, overrides: Sequence[str] | None = None) -> Di
     if missing:
         raise ConfigError(f"{missing[0]} has no value: set {missing[0]}= or a group that does.")
     assert isinstance(config, DictConfig)
-    refuse_interpolations(config)  # what was escaped is an interpolation once it is frozen
+    refuse_interpolations(config)  # an escaped one would become an interpolation once it is frozen
     if overrides is not None:
         # Escaped: an interpolation in a word was resolved above and must not be again.
         config.command = ["kltransfer", *(word.replace("${", r"\${") for word in overrides)]

@@ -1,4 +1,4 @@
-"""When two configs are the same run: what decides the result, and what does not."""
+"""When two configs are the same run: which options decide the result, and which do not."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ABSENT = _Absent()
 
 
 def config_hash(config: DictConfig, seeds: bool = True) -> str:
-    """Return the SHA-256 of all that determines the result: everything but FREE.
+    """Return the SHA-256 of all options that determine the result: all but FREE.
 
     Without `seeds` two runs that differ only in their random numbers are the same.
     """
@@ -68,7 +68,7 @@ def reconcile(
     settled = OmegaConf.merge(schema(), new, kept)
     assert isinstance(settled, DictConfig)
     settled.transfer_mode.source = old["transfer_mode"]["source"]  # a mapping: merging would join the two
-    # Without transfer nothing is drawn from the transfer's seed: a panel's sweep over it is the same run.
+    # Without transfer the transfer's seed has no effect, so a sweep over it gives the same run.
     idle = ("command", "transfer_seed") if new["transfer_mode"]["name"] == "none" else ("command",)
     changed = {key: pair for key, pair in changed.items() if key not in idle}
     if not keep_all:
@@ -125,7 +125,7 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> d
 
 
 def _without_gone(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the FREE options that there are no more."""
+    """Leave out the FREE options that no longer exist."""
     groups = {key: value for key, value in old.items() if key in FREE and isinstance(value, dict)}
     return old | {key: {k: v for k, v in value.items() if k in new[key]} for key, value in groups.items()}
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from kltransfer.config.identity import config_hash
 from kltransfer.config.source import GROUPS
 
-# Words of the method's name that go without saying.
+# Words that are left out of a method's name, because they are usual.
 USUAL_REGIME = "replay"
 USUAL_SCALE = "laptop"
 
@@ -37,7 +37,7 @@ def run_path(config: DictConfig) -> Path:
 
 
 def pretrained_path(config: DictConfig) -> Path:
-    """Return the folder of a transfer's source, below all outputs: found by what is in its config."""
+    """Return the folder of a transfer's source, below all outputs: its config decides it."""
     method = f"{method_name(config)}-{config_hash(config, seeds=False)[:8]}"
     return Path(PRETRAINED, f"{config.body.name}-{config.task.name}", method, f"seed={config.seed}")
 
@@ -80,7 +80,7 @@ def is_pretrained(folder: Path) -> bool:
 
 
 def config_of(folder: Path) -> dict[str, Any]:
-    """Return as much of a run's config as the name of its folder tells, see `run_path`."""
+    """Return the part of a run's config that the name of its folder tells, see `run_path`."""
     method = method_folder(folder)
     body, _, task = method.parent.name.partition("-")
     words, _, label = method.name.partition("+")

@@ -1,4 +1,4 @@
-"""What a run can be told: typed schemas of the YAML in `conf/`.
+"""The options of a run: typed schemas of the YAML in `conf/`.
 
 The meaning of every option is documented once, in its YAML. The dataclasses of agent, training and
 environment are the arguments of what is built from them.
@@ -73,7 +73,7 @@ class Claim:
 
 @dataclass
 class Config:
-    """Everything one run is made from."""
+    """All options of one run."""
 
     body: Body = field(default_factory=Body)
     task: Task = field(default_factory=Task)
@@ -97,15 +97,15 @@ class Config:
     device: Annotated[str, Text(r"auto|cpu|cuda(:\d{1,2})?", "choose auto, cpu or cuda")] = MISSING
     chance: Annotated[float | None, Between(-1e6, 1e6, optional=True)] = None
     claim: Claim = field(default_factory=Claim)
-    # The words this run was asked for with, the program's name first; empty when code asked for it.
+    # The command line of this run, the program's name first; empty when code started it.
     command: list[str] = field(default_factory=list)
 
 
 def schema() -> DictConfig:
-    """Return the typed, closed frame into which the YAML is merged: a key it does not have is an error."""
+    """Return the typed schema into which the YAML is merged: an unknown key is an error."""
     frame: DictConfig = OmegaConf.structured(Config)
     OmegaConf.set_struct(frame, True)
-    # Except here: what a transfer's source may differ in is any option, checked by `source_config`.
+    # Except here: any option of a transfer's source may differ, and `source_config` checks it.
     OmegaConf.set_struct(frame.transfer_mode.source, False)
     return frame
 

@@ -1,4 +1,4 @@
-"""The run that a transfer takes its modules from: its config follows from the transfer's own."""
+"""The run that a transfer takes its modules from: its config follows from that of the transfer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kltransfer.errors import ConfigError
 
 # A source may name these groups; any other key of `transfer_mode.source` is an option.
 GROUPS = ("body", "task", "agent", "hl_prior", "ll_sharing", "regime")
-# What a source cannot be told: it learns from scratch, and its folder is found by its content.
+# Options that a source cannot have: it learns from scratch, and its config decides its folder.
 _FORBIDDEN = ("transfer_mode", "transfer_seed", "label", "experiment", "command")
 
 

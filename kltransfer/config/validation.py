@@ -1,4 +1,4 @@
-"""What goes together and what does not: refused in one sentence before anything is built."""
+"""Check which options go together; refuse a config in one sentence before anything is built."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def _check_replay(config: DictConfig) -> None:
 
 
 def _check_amounts(config: DictConfig) -> None:
-    """Refuse what each option alone allows and all together need more memory for than machines have."""
+    """Refuse options that are allowed one by one but together need more memory than machines have."""
     regime, algorithm, agent = config.regime, config.algorithm, config.agent
     states = algorithm.batch_size * (algorithm.unroll_length + 1) * algorithm.action_samples
     if states > MOST_STATES:

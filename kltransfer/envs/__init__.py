@@ -9,7 +9,7 @@ __all__ = ["load"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import MuJoCo when `load` is first asked for."""
+    """Import `load`, and with it MuJoCo, when it is first used."""
     if name != "load":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from kltransfer.envs.single import load

@@ -16,7 +16,7 @@ def draw_curve(path: Path, columns: dict[str, Sequence[float]], title: str = "")
 
     `columns` holds metrics by column name, NaN where an interval had no episode.
     """
-    # Here, not above: importing matplotlib takes longer than starting a run.
+    # Imported here, because importing matplotlib takes longer than starting a run.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Numbers that are not finite: a run that has them has failed, and an agent of them cannot be played."""
+"""Numbers that are not finite: a run with such numbers fails, and an agent with such weights is refused."""
 
 from __future__ import annotations
 

@@ -14,14 +14,14 @@ class StopRequest:
     """Watch for the signals that ask a process to stop, from `__enter__` to `__exit__`.
 
     SIGTERM, SIGUSR2 (a cluster's warning before its time limit) and the first SIGINT set `requested`; a
-    second SIGINT interrupts at once. Outside the main thread, where Python allows no handlers, nothing is
+    second SIGINT interrupts at once. Outside the main thread Python allows no handlers, and no signal is
     watched.
     """
 
     def __init__(self) -> None:
         self.requested: str | None = None  # the name of the first signal that came
         self._number = 0
-        self._handler: Any = None  # what the signal that came would have called
+        self._handler: Any = None  # the handler that the signal would have called
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
@@ -35,11 +35,11 @@ class StopRequest:
     ) -> None:
         while self._previous:
             number, handler = self._previous.popitem()
-            # None: the handler was not installed from Python and cannot be put back.
+            # None: the handler was not installed from Python and cannot be restored.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def forward(self) -> None:
-        """Hand the signal that came to the handler that was there before.
+        """Pass the signal to the handler that was installed before.
 
         Call it once everything is saved, after `__exit__` or before: under submitit that handler requeues
         the job. Handlers that are the system's or Python's own are not called: they would kill the process.

@@ -1,4 +1,4 @@
-"""What a waiting person sees: a bar on a terminal, plain lines in a log file."""
+"""The progress of a run: a bar on a terminal, plain lines in a log file."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Progress:
             self._print(line)
 
     def close(self) -> None:
-        """Leave the bar as it is and go to a new line."""
+        """Stop drawing the bar and go to a new line."""
         if self._bar is not None:
             self._bar.close()
 

@@ -1,4 +1,4 @@
-"""What a run saves and goes on from: checkpoint.pt, and the segments of its replay."""
+"""Saving and resuming a run: checkpoint.pt, and the segments of its replay."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from kltransfer.run.metrics import MetricsLog
 from kltransfer.run.transfer import load_strictly
 from kltransfer.training.trainer import Trainer
 
-# What restoring raises for content of another form that `check_form` does not see.
+# The exceptions of restoring content of another form that `check_form` does not notice.
 _UNFIT = (LookupError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError)
 
 
 class Savepoint:
     """The checkpoint of a run.
 
-    While the run goes on it holds everything: networks, optimiser, generators, simulations, counters,
-    metrics, and the list of replay segments in `replay/`. Once the run is finished the agent and the
-    metrics are left.
+    While the run goes on, it holds everything: networks, optimiser, generators, simulations, counters,
+    metrics, and the list of replay segments in `replay/`. Of a finished run it holds the agent and the
+    metrics.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Savepoint:
         self.last: int | None = None  # learner steps in the file
 
     def agent(self) -> dict[str, Any]:
-        """Return what a transfer or an evaluation needs, and what says whose it is."""
+        """Return what a transfer or an evaluation needs: the agent, and the identity of its run."""
         config = OmegaConf.to_container(self.config)
         return {"config": config, "layout": self.layout, "agent": self.trainer.learner.agent.state_dict()}
 
@@ -64,7 +64,7 @@ class Savepoint:
         self._refuse(not_finite_metric(row))
 
     def restore(self) -> bool:
-        """Go on from the checkpoint, if there is one.
+        """Resume from the checkpoint if there is one, and return whether there is.
 
         Raises `CheckpointError` for a checkpoint, or a replay segment, of another run or of another form.
         """
@@ -107,7 +107,7 @@ class Savepoint:
         self.log.load_state_dict(state["log"])
 
     def _restore_training(self, training: dict[str, Any]) -> None:
-        """Restore the metrics last: that rewrites metrics.csv, which a refused checkpoint must not cost."""
+        """Restore the metrics last: this rewrites metrics.csv, which a refused checkpoint must leave alone."""
         check_form(training["trainer"], self.trainer.state(), f"trainer in {self.file}")
         check_form(training["replay"], {"added": 0, "segments": {}}, f"replay in {self.file}")
         check_form(training["log"], self.log.form, f"log in {self.file}")

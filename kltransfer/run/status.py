@@ -1,4 +1,4 @@
-"""How a run stands: the states of all runs, and status.json, which each run writes about itself."""
+"""The states that a run can be in, and status.json, which each run writes about itself."""
 
 from __future__ import annotations
 

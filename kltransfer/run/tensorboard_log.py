@@ -24,8 +24,8 @@ _log = logging.getLogger(__name__)
 class TensorboardLog:
     """Write every column against the learner steps, and the config as text.
 
-    A run that resumes hides the rows that were written after its checkpoint. What fails is said once,
-    in the log, and ends the mirror.
+    A resumed run hides the rows that were written after its checkpoint. A failure is logged once and ends the
+    mirror.
     """
 
     def __init__(self, config: DictConfig, folder: Path) -> None:
@@ -61,7 +61,7 @@ class TensorboardLog:
     def _open(self, step: int) -> SummaryWriter:
         from torch.utils.tensorboard import SummaryWriter
 
-        # Not before the first row: only then it is known where the run resumes.
+        # Not before the first row, because only then the resumed step is known.
         writer = SummaryWriter(str(self._folder), purge_step=step)
         indented = "\n".join("    " + line for line in OmegaConf.to_yaml(self._config).splitlines())
         writer.add_text("config", indented, step)

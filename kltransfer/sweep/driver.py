@@ -101,7 +101,7 @@ def choose(
         runs: the sweep, pretrainings before what needs them.
         before: the states of all of them.
         retry_failed: start failed runs again.
-        elsewhere: whether a run can wait for a pretraining that is no job of SLURM.
+        elsewhere: whether a run can wait for a pretraining that is not a job of SLURM.
     """
     needed = {folder for run in runs if before[run.folder] != State.FINISHED for folder in run.depends_on}
     runs = [run for run in runs if run.method != PRETRAINING or run.folder in needed]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Job:
-    """Run a resolved config in an absolute folder; nothing is composed or looked up again."""
+    """Run a resolved config in an absolute folder; the config is not composed again."""
 
     def __init__(self, config: DictConfig, folder: Path) -> None:
         self.config, self.folder = config, folder
@@ -31,7 +31,7 @@ class Job:
 
             execute(self.config, self.folder)
         except Preempted as stop:
-            # submitit takes a return value and an exception for a final result, and SystemExit for neither.
+            # For submitit a return value and an exception are final results; SystemExit is not.
             raise SystemExit(stop.exit_code) from stop
         except Exception:
             mark(self.folder, failed=True)

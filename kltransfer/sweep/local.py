@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import submitit
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_A_YEAR = 60 * 24 * 365  # minutes; submitit wants a time limit
-_ASK_AGAIN = 5.0  # seconds; a run that has only just begun does not listen yet
+_A_YEAR = 60 * 24 * 365  # minutes; submitit needs a time limit
+_ASK_AGAIN = 5.0  # seconds between two signals to a run: one that has just begun misses the first
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGHUP)  # what a terminal sends to all that it started
 _STOP = (*_FROM_TERMINAL, signal.SIGTERM)
 
@@ -44,17 +44,17 @@ class Options:
 
 
 def share(options: Options, cores: int) -> Options:
-    """Return the options with as many runs at a time and cores for each as there are cores to share."""
+    """Return the options with the runs at a time, and the cores of each, reduced to fit the cores here."""
     threads = min(options.threads or max(cores // options.parallel, 1), cores)
     return replace(options, threads=threads, parallel=min(options.parallel, cores // threads))
 
 
 class Pool:
-    """Run what is given, at most `options.parallel` at a time, in the given order where dependencies allow.
+    """Run some runs, at most `options.parallel` at a time, in the given order where dependencies allow.
 
     Args:
-        runs: what to run, pretrainings before what needs them.
-        others: runs that some of these depend on, and that are done or that another sweep does.
+        runs: the runs, pretrainings before the runs that need them.
+        others: runs that some of these depend on and that are finished or in another sweep.
         experiment: the folder for submitit's files.
         options: the launcher's options, see `share`.
         watch: where changes are reported.
@@ -77,16 +77,16 @@ class Pool:
         self._driver = self._folder / f"driver-{os.getpid()}.lock"
 
     def queue(self) -> None:
-        """Write for every run that it is queued, which holds while this process lives."""
+        """Mark every run as queued; the mark is valid while this process lives."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = lock(self._driver)
         for run in self._waiting:
             Submission("local", driver=str(self._driver)).write(run.folder)
 
     def run(self) -> dict[Path, State]:
-        """Run everything, wait for what other sweeps do, and return the states at the end.
+        """Run all, wait for those that other sweeps run, and return the states at the end.
 
-        Ctrl-C, SIGTERM and SIGHUP stop the runs once they have saved.
+        After Ctrl-C, SIGTERM or SIGHUP each run saves and stops.
         """
         with _stop_signals() as signals:
             while not signals and self._step():
@@ -101,7 +101,7 @@ class Pool:
         return self.states
 
     def _step(self) -> bool:
-        """Take in what ended, start what can start, and return whether anything is left to wait for."""
+        """Note which runs ended, start those that can start, and return whether any is left to wait for."""
         for folder in [folder for folder, job in self._jobs.items() if job.done()]:
             self._take_in(folder)
         self.states |= {run.folder: state(run.folder, None) for run in self._others}
@@ -119,7 +119,7 @@ class Pool:
         return bool(self._jobs or self._waiting) or bool(LIVE.intersection(self.states.values()))
 
     def _start(self, run: Run) -> None:
-        """Start a run in a process of its own; a process of submitit minds it."""
+        """Start a run in a process of its own, which a process of submitit watches."""
         import submitit
 
         place = min(set(range(self.options.parallel)) - set(self._places.values()))
@@ -141,10 +141,12 @@ class Pool:
         self.states[run.folder] = State.RUNNING
 
     def _take_in(self, folder: Path) -> None:
-        """Note how a run ended; one that was killed comes back, a few times."""
+        """Note how a run ended; a run that was killed is started again, a few times."""
         del self._jobs[folder], self._places[folder]
         self._settle(folder)
-        if self.states[folder] in LIVE:  # it lives, but what minded it does not: only watch it
+        if (
+            self.states[folder] in LIVE
+        ):  # it lives, the process that watched it does not: only read its status
             self._others.append(self._runs[folder])
         elif self.states[folder] == State.LOST and self._deaths[folder] < self.options.restarts:
             self._deaths[folder] += 1
@@ -159,13 +161,13 @@ class Pool:
 
     def _stop(self, signals: Sequence[int]) -> None:
         """Ask the runs to save and stop, and wait for them; a second signal ends the waiting."""
-        self.watch.say("Stopping: the runs save first. The same command again goes on.")
+        self.watch.say("Stopping: the runs save first. The same command resumes them.")
         asked = -math.inf
         while any(not job.done() for job in self._jobs.values()):
             if time.monotonic() > asked + _ASK_AGAIN:
                 asked = time.monotonic()
                 for job in self._jobs.values():
-                    if not job.done():  # to the process that minds the run, which passes it on
+                    if not job.done():  # to the process that watches the run, which passes it on
                         os.kill(int(job.job_id), signal.SIGTERM)
             if len(signals) > 1:
                 self.watch.say("Not waiting any longer; the runs stop when they have saved.")

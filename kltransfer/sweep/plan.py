@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 FILE = "plan.json"
-PRETRAINING = "pretraining"  # the method of a run that is done only because a transfer needs it
+PRETRAINING = "pretraining"  # the method of a run that is there only because a transfer needs it
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,10 @@ class _Line:
 
 
 def write(runs: Sequence[Run], experiment: Path) -> list[str]:
-    """Add runs to the plan in an experiment's folder and return sentences about what in it is damaged.
+    """Add runs to the plan in an experiment's folder and return sentences about damaged entries.
 
-    Runs of an earlier plan stay: a panel narrowed to one seed is still a panel of five. The caller holds the
-    submission lock.
+    Runs of an earlier plan stay: if a panel is later narrowed to one seed, its other seeds are still planned.
+    The caller holds the submission lock.
     """
     problems: list[str] = []
     lines = {
@@ -122,7 +122,7 @@ def write(runs: Sequence[Run], experiment: Path) -> list[str]:
 
 
 def read(experiment: Path, problems: list[str] | None = None) -> list[Entry]:
-    """Read the plan in an experiment's folder; what is damaged is left out and named in `problems`."""
+    """Read the plan in an experiment's folder; damaged entries are left out and named in `problems`."""
 
     def resolve(folder: Any) -> Path:
         return Path(os.path.normpath(experiment / str(folder)))

@@ -1,4 +1,4 @@
-"""Text that changes: in place in a terminal, printed again now and then elsewhere."""
+"""Text that changes: in place in a terminal, elsewhere printed again from time to time."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from kltransfer.sweep.submission import Submission, read_submission
 from kltransfer.sweep.watch import Watch
 
 _DOUBTFUL = frozenset({State.LOST, State.NOT_RUN})
-_GONE_POLLS = 3  # polls that must agree that a job is gone: files may arrive late over a network
+_GONE_POLLS = 3  # polls that must find a job gone: files may arrive late over a network
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Options:
 
 
 def check(options: Options) -> None:
-    """Raise `ConfigError` where nothing can be submitted, or where a job would have no time to save."""
+    """Raise `ConfigError` if nothing can be submitted, or if a job would have no time to save."""
     if shutil.which("sbatch") is None:
         raise ConfigError(
             "hydra/launcher=slurm needs the command sbatch, which is not found: set hydra/launcher=local."
@@ -120,7 +120,7 @@ def _needed_jobs(run: Run, before: Mapping[Path, State], job_ids: Mapping[Path, 
             jobs.append(job_ids[folder])
         elif before[folder] in LIVE:
             submission = read_submission(folder)
-            assert submission is not None  # or the run would not have been chosen
+            assert submission is not None  # otherwise the run would not have been chosen
             jobs.append(submission.job_id)
     return tuple(jobs)
 
@@ -133,7 +133,7 @@ def _submit_array(
 
     extra: dict[str, Any] = {"requeue": True, **options.sbatch}
     if needed:
-        # SLURM would keep jobs whose dependency failed in the queue for ever.
+        # Without this, SLURM keeps jobs whose dependency failed in the queue for ever.
         extra["kill-on-invalid-dep"] = "yes"
     parameters = {
         "job_name": f"kltransfer-{experiment.name}",
@@ -169,10 +169,10 @@ def _submit_array(
 
 
 def _after_run(restarts: int) -> list[str]:
-    """Return what the batch script does with the exit status of the run.
+    """Return the lines of the batch script that handle the exit status of the run.
 
-    A run that was killed (status 128 + 9: memory, a node in trouble) is queued again and goes on from its
-    checkpoint. Any other status stays the job's own and decides whether its dependents start.
+    A run that was killed (status 128 + 9: out of memory, a failing node) is queued again and resumes from its
+    checkpoint. Any other status becomes the job's own and decides whether its dependents start.
     """
     return [
         "status=$?",
@@ -184,7 +184,7 @@ def _after_run(restarts: int) -> list[str]:
 
 
 def leave_note(jobs: Sequence[str], experiment: Path) -> str:
-    """Return what to tell about the jobs that stay in the queue: how to find and cancel them."""
+    """Return a note on the jobs that stay in the queue: how to find and cancel them."""
     where = shlex.quote(str(experiment))
     cancel = f"\n  scancel {' '.join(jobs)}    cancels them" if jobs else ""
     return (

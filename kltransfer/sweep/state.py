@@ -41,7 +41,7 @@ def states(runs: Iterable[Planned], queue: Queue | None) -> dict[Path, State]:
 
 
 def state(folder: Path, queue: Queue | None) -> State:
-    """Return the state of one run, without regard to what it depends on."""
+    """Return the state of one run, without the runs that it depends on."""
     status = read_status(folder)
     if is_finished(folder, status):
         return State.FINISHED

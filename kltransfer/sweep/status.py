@@ -22,7 +22,7 @@ _HEADER = ("run", "state", "learner steps", "steps/s", "return", "success", "lef
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the state of the runs in the given folders; return 1 when there are none."""
-    parser = argparse.ArgumentParser("kltransfer-status", description="Show how the runs of a sweep stand.")
+    parser = argparse.ArgumentParser("kltransfer-status", description="Show the runs of a sweep.")
     parser.add_argument(
         "folders", nargs="+", type=Path, metavar="FOLDER", help="outputs/<experiment>, or any"
     )
@@ -120,8 +120,8 @@ def count(states: Iterable[State]) -> str:
 def seconds_left(runs: Sequence[Planned], states: Mapping[Path, State]) -> float:
     """Return an estimate of the time until the last of the live runs ends; NaN where no rate is known.
 
-    A run that has not started is taken to be as fast as the others on average, and as many runs as now are
-    taken to run at a time.
+    The estimate assumes that a run that has not started is as fast as the average of the others, and that
+    the number of runs at a time stays as it is.
     """
     known = {run.folder: read_status(run.folder) for run in runs}
     rates = [status.learner_steps_per_second for status in known.values() if status.learner_steps_per_second]

@@ -1,4 +1,4 @@
-"""Where a run was submitted last: a small file in its folder, for all sweeps that the run is part of."""
+"""Where a run was submitted last: a small file in its folder, which all sweeps with this run use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Submission:
     """What .job.json says."""
 
     launcher: str  # slurm | local
-    job_id: str = ""  # of SLURM; local: the process that minds the run, empty before the run has a place
+    job_id: str = ""  # of SLURM; local: the process that watches the run, empty before it starts
     log: str = ""  # the file with what the run prints
     driver: str = ""  # local: a file that the sweep's driver holds locked while it lives
     ended: bool = False  # local: the driver is done with this run
@@ -34,7 +34,7 @@ def read_submission(folder: Path, problems: list[str] | None = None) -> Submissi
 
 
 def mark(folder: Path, ended: bool = False, failed: bool = False) -> None:
-    """Note in the submission of a run, if it has one, what has become of it."""
+    """Note in the submission of a run, if it has one, how it ended."""
     submission = read_submission(folder)
     if submission is not None:
         ended, failed = submission.ended or ended, submission.failed or failed

@@ -1,4 +1,4 @@
-"""What the person who started a sweep sees: changes, the progress of each run, a table at the end."""
+"""The output of a sweep: changes, the progress of each run, a table at the end."""
 
 from __future__ import annotations
 
@@ -95,5 +95,5 @@ def _last_lines(log: Path) -> list[str]:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - _LOG_BYTES))
             return file.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
-    except (OSError, ValueError):  # not there, or not a file
+    except (OSError, ValueError):  # missing, or not a file
         return []

@@ -122,7 +122,7 @@ def test_ctrl_c_stops_the_runs_after_they_saved_and_the_same_command_goes_on(
     assert process.wait(timeout=30) == driver.STOPPED
     wait_until(lambda: state(runs[0].folder, None) == state(runs[1].folder, None) == State.PREEMPTED)
     assert state(runs[2].folder, None) == State.NOT_RUN
-    assert "The same command again goes on" in (tmp_path / "output").read_text()
+    assert "The same command resumes them" in (tmp_path / "output").read_text()
     assert sweep(runs, tmp_path) == 0
     assert [len(standin.starts(run.folder)) for run in runs] == [2, 2, 1]
     assert all((run.folder / "steps").read_text() == "30" for run in runs)
