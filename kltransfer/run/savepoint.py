@@ -107,7 +107,7 @@ class Savepoint:
         self.log.load_state_dict(state["log"])
 
     def _restore_training(self, training: dict[str, Any]) -> None:
-        """Restore the metrics last: this rewrites metrics.csv, which a refused checkpoint must leave alone."""
+        """Restore the metrics last: this rewrites metrics.csv, which a refused checkpoint must not change."""
         check_form(training["trainer"], self.trainer.state(), f"trainer in {self.file}")
         check_form(training["replay"], {"added": 0, "segments": {}}, f"replay in {self.file}")
         check_form(training["log"], self.log.form, f"log in {self.file}")

@@ -1,4 +1,4 @@
-"""Transfer: which module of an agent comes from where, and what of it is learned (Section 4)."""
+"""Transfer: which modules of an agent come from the source, and which are learned (Section 4)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ class Pretrained:
 
 
 class Assignment(NamedTuple):
-    """A line of the table that a transfer prints: a module, where it comes from, what becomes of it."""
+    """A line of the table that a transfer prints: a module, where it comes from, whether it learns."""
 
     module: str
     source: str

@@ -108,7 +108,7 @@ class WandbLog:
         settings = wandb.Settings(
             silent=True,
             console="off",
-            disable_git=True,  # provenance.json knows better
+            disable_git=True,  # provenance.json has it
             disable_code=True,
             disable_job_creation=True,
             save_code=False,
@@ -117,7 +117,7 @@ class WandbLog:
             init_timeout=INIT_SECONDS,
             finish_timeout=FINISH_SECONDS,
         )
-        wandb.setup(settings)  # silences what is said before a run's own settings count
+        wandb.setup(settings)  # silences the messages before a run's own settings apply
         identity = {
             "id": run_id(self._folder),
             "project": option(self._config, "wandb", "project", "kltransfer"),
@@ -174,8 +174,8 @@ class WandbLog:
 def run_id(folder: Path) -> str:
     """Return the W&B id of a run folder: drawn at the first start, kept in the folder.
 
-    It begins with a hash of the folder's name. The name alone would not do: a run deleted and begun anew
-    would go on in the W&B run of the old one.
+    It begins with a hash of the folder's name. The name alone is not enough: a run that is deleted and
+    started again would go on in the old W&B run.
     """
     file = folder / "wandb" / "run_id"
     try:
