@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass, field
 
 from job import make_config, make_job
-from report import Report, parser, ratio, timed
+from tables import Report, parser, ratio, timed
 
 from kltransfer.envs.batch import STAGE
 

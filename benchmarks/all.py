@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from report import ROOT, parser
+from tables import ROOT, parser
 
 NAMES = ("physics", "actor", "learner", "overlap", "peers", "success", "growth", "checkpoint")
 

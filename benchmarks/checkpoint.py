@@ -13,10 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from job import folder_size, make_config, make_job
-from report import Report, parser, timed
+from tables import Report, parser, timed
 
 from kltransfer.run.metrics import MetricsLog
-from kltransfer.run.run import Checkpoint
+from kltransfer.run.savepoint import Savepoint
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
         folder = Path(name)
         log = MetricsLog(folder / "metrics.csv", config.learner_steps)
         layout = asdict(job.actor.environment.layout)
-        checkpoint = Checkpoint(folder, config, layout, job, log)
+        checkpoint = Savepoint(folder, config, layout, job, log)
         saves = []
         for _ in range(arguments.saves):
             for _ in range(steps // len(rows)):

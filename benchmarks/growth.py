@@ -15,10 +15,10 @@ from functools import partial
 from pathlib import Path
 
 from job import collect, folder_size, make_config, make_job, run_until
-from report import ROOT, Report, in_turns, parser
+from tables import ROOT, Report, in_turns, parser
 
 OPTIONS = {
-    "simulations": [[f"regime.simulations={n}"] for n in (1, 4, 16, 32, 64, 256, 1024)],
+    "simulations": [[f"regime.simulations={n}"] for n in (1, 4, 16, 32, 64, 256, 1024, 4096)],
     "batch size": [[f"algorithm.batch_size={n}"] for n in (8, 16, 32, 64, 128, 512)],
     "unroll length": [[f"algorithm.unroll_length={n}"] for n in (1, 5, 10, 20, 40)],
     "latent size": [[f"agent.latent_size={n}"] for n in (2, 8, 32, 128)],
@@ -38,7 +38,7 @@ from dataclasses import asdict
 from pathlib import Path
 from job import make_config, make_job
 from kltransfer.run.metrics import MetricsLog
-from kltransfer.run.run import Checkpoint
+from kltransfer.run.savepoint import Savepoint
 
 config = make_config(f"regime.replay_size={sys.argv[1]}")
 job = make_job(config)
@@ -47,7 +47,7 @@ rows = replay.pack(job.actor.collect(20))
 between = config.checkpoint_every / config.regime.replay_ratio  # control steps from save to save
 with tempfile.TemporaryDirectory() as name:
     log = MetricsLog(Path(name) / "metrics.csv", config.learner_steps)
-    checkpoint = Checkpoint(Path(name), config, asdict(job.actor.environment.layout), job, log)
+    checkpoint = Savepoint(Path(name), config, asdict(job.actor.environment.layout), job, log)
     while replay.size < replay.capacity * replay.simulations:
         replay.add(rows)
         if (replay.added - replay.saved) * replay.simulations >= between:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
-from report import ROOT
+from tables import ROOT
 
 from kltransfer.config.conf import conf_dir
 from kltransfer.config.frozen import resolved
@@ -20,9 +20,9 @@ from kltransfer.training.trainer import Trainer
 
 
 def make_config(*words: str) -> DictConfig:
-    """Return the config that the command makes of its words."""
+    """Return the config that the command makes of its words; torch compiles only where they say so."""
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return resolved(compose("config", list(words)))
+        return resolved(compose("config", ["algorithm.compile=false", *words]))
 
 
 def make_job(config: DictConfig, simulations: int | None = None) -> Trainer:

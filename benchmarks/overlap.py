@@ -21,7 +21,7 @@ from functools import partial
 from typing import NamedTuple
 
 from job import collect, make_config, make_job
-from report import Report, parser, ratio, timed
+from tables import Report, parser, ratio, timed
 
 from kltransfer.training.trainer import Row, Trainer
 

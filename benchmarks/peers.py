@@ -21,8 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from job import make_config, make_job
-from report import ROOT, Report, parser, ratio, timed
+from tables import ROOT, Report, parser, ratio, timed
+
+from kltransfer.run.build import has_bfloat16
 
 AGENTS = ("svg0", "hierarchical", "distral")
 CONTENT = """\
@@ -38,9 +41,8 @@ What an update is, of all: sampling from the replay buffer, losses, backward pas
                          update. Every hidden layer is normalised, which those of the others are not
   hierarchical           also a high level, latents and the KL to their prior
   distral                as svg0, and a learned default policy
-The samples of an update are its transitions. float32 is the precision of all others; auto is the default
-here, which multiplies the hidden layers in bfloat16 on processors that have it; compiled is auto with
-algorithm.compile=true."""
+The samples of an update are its transitions. float32 is the precision of all others; on processors that
+multiply in bfloat16, hidden layers do so by default; compiled is with algorithm.compile=true."""
 
 
 def main() -> None:
@@ -60,7 +62,7 @@ def main() -> None:
 
 @dataclass
 class Contestant:
-    """A learner in a process of its own, see `contestant.py`."""
+    """A learner in a process of its own, see `learner_process.py`."""
 
     name: str
     samples: int
@@ -81,11 +83,9 @@ def learners(report: Report, arguments: Namespace) -> None:
     config = make_config()
     network = make_job(config).learner.agent
     ours = config.algorithm.batch_size * config.algorithm.unroll_length
-    entries = [
-        (f"{agent} {precision}", ours, False)
-        for agent in arguments.agents
-        for precision in ("float32", "auto", "compiled")
-    ]
+    precisions = ("float32", "bfloat16") if has_bfloat16(torch.device("cpu")) else ("float32",)
+    ways = [f"{precision}{compiled}" for precision in precisions for compiled in ("", " compiled")]
+    entries = [(f"{agent} {way}", ours, False) for agent in arguments.agents for way in ways]
     if peers_python.exists():
         names = ("stable-baselines3 SAC", "stable-baselines3 TD3", "TorchRL SAC")
         entries = [(name, samples, True) for name in names for samples in (256, ours)] + entries
@@ -121,7 +121,7 @@ def learners(report: Report, arguments: Namespace) -> None:
     for contestant, values in zip(contestants, rates, strict=True):
         over = None if fastest is None else ratio(values, fastest)
         report.row(contestant.name, contestant.samples, statistics.median(values), over)
-        if contestant.name in ("svg0 compiled", "hierarchical compiled"):
+        if contestant.name in (f"svg0 {ways[-1]}", f"hierarchical {ways[-1]}"):
             report.target(f"{contestant.name} over the fastest peer", over, least=2)
     report.note(CONTENT)
 
@@ -129,7 +129,7 @@ def learners(report: Report, arguments: Namespace) -> None:
 def start(python: str, words: list[str], samples: int, peer: bool) -> Contestant | None:
     """Start a contestant with these words and wait until it is ready; None if it failed."""
     process = subprocess.Popen(
-        [python, "-W", "ignore", str(ROOT / "benchmarks" / "contestant.py"), *words],
+        [python, "-W", "ignore", str(ROOT / "benchmarks" / "learner_process.py"), *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

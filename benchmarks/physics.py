@@ -20,7 +20,7 @@ from functools import partial
 import mujoco
 import numpy as np
 from mujoco.batch import Batch
-from report import Report, parser, ratio, timed
+from tables import Report, parser, ratio, timed
 
 from kltransfer.envs.batch import STAGE, BatchEnvironment, stop_timers
 from kltransfer.envs.spec import Arena

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from job import folder_size, run_until
-from report import Report, parser
+from tables import Report, parser
 
 AGENTS = ("hierarchical", "svg0", "distral")
 

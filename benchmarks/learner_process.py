@@ -1,6 +1,6 @@
 """One learner of `peers.py`, in a process of its own: updates when asked, and says how long they took.
 
-    python benchmarks/contestant.py NAME SAMPLES OBSERVATION_SIZE ACTION_SIZE [WORD ...]
+    python benchmarks/learner_process.py NAME SAMPLES OBSERVATION_SIZE ACTION_SIZE [WORD ...]
 
 Each line on standard input is a number of updates to do; each line on standard output the processor seconds
 that they took, after a first line that says it is ready. It runs in the environment of whichever package it
@@ -138,7 +138,8 @@ def kltransfer(agent: str, way: str) -> Callable[[int, int, int], Update]:
         """Build the default job, whose environment and windows have the sizes asked for."""
         from job import collect, make_config, make_job
 
-        words = ["algorithm.compile=true"] if way == "compiled" else [f"algorithm.precision={way}"]
+        precision, _, compiled = way.partition(" ")
+        words = [f"algorithm.precision={precision}", f"algorithm.compile={str(bool(compiled)).lower()}"]
         config = make_config(f"agent={agent}", *words, *sys.argv[5:])
         algorithm = config.algorithm
         algorithm.batch_size = samples // algorithm.unroll_length
@@ -160,7 +161,7 @@ CONTESTANTS: dict[str, Callable[[int, int, int], Update]] = {
     **{
         f"{agent} {way}": kltransfer(agent, way)
         for agent in ("svg0", "hierarchical", "distral")
-        for way in ("float32", "auto", "compiled")
+        for way in ("float32", "float32 compiled", "bfloat16", "bfloat16 compiled")
     },
 }
 
