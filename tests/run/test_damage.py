@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from kltransfer.checkpoint import load, save
 from kltransfer.errors import CheckpointError, RunFolderError
-from kltransfer.run.build import make_agent, make_environment, make_trainer
+from kltransfer.run.build import make_agent, make_environment, make_trainer, use_of_machine
 from kltransfer.run.folder import RunFolder
 from kltransfer.run.metrics import COLUMNS, MetricsLog
 from kltransfer.run.run import EXTRA_COLUMNS
@@ -54,9 +54,10 @@ def damaged(value: Any, draw: random.Random) -> Any:
 
 def savepoint(folder: Path, config: DictConfig) -> Savepoint:
     """Build what goes on from a folder, as a run does."""
+    machine = use_of_machine(config, torch.device("cpu"), cores=1)
     environment = make_environment(config, config.regime.simulations, 0)
     agent = make_agent(config, environment.layout, environment.action_size, 0)
-    trainer = make_trainer(config, environment, agent, 0, 0)
+    trainer = make_trainer(config, environment, agent, machine, 0, 0)
     log = MetricsLog(folder / "metrics.csv", config.learner_steps, (*COLUMNS, *EXTRA_COLUMNS))
     return Savepoint(folder, config, asdict(environment.layout), trainer, log)
 
