@@ -1,4 +1,4 @@
-"""Compare runs as the paper does: learning curves, tables and one page that says what it is made of.
+"""Compare runs as the paper does: learning curves, tables, and one page with both.
 
 Read in this order: runs (what folders and plans tell), style and panel (what belongs together), estimate,
 curve and summary (the statistics), claim (whether the experiment's claim holds), tables and figure (what

@@ -1,4 +1,4 @@
-"""What an experiment claims, and whether its runs bear it out."""
+"""What an experiment claims, and whether the claim holds in its runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kltransfer.interval import LEVEL, Interval
 from kltransfer.report.panel import Panel
 from kltransfer.report.summary import MEASURES, Summary
 
-MEASURE = "mean_return"  # by which a method is ahead: higher is faster, or better, or both
+MEASURE = "mean_return"  # a method is ahead if this is higher: it learns faster, ends better, or both
 LEAST_SEEDS = 3  # with two each, one method is ahead in all pairs by chance in one case of six
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
 

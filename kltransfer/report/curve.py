@@ -20,7 +20,7 @@ POINTS = 200
 class Curve:
     """A method's returns over learner steps, [T] each; NaN where no run reaches.
 
-    `runs` and `seeds` count what each point rests on; `middle` is the interquartile mean.
+    `runs` and `seeds` are the numbers behind each point; `middle` is the interquartile mean.
     """
 
     steps: Array

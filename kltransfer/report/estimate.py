@@ -20,7 +20,7 @@ from kltransfer.interval import LEVEL, Interval
 Array = NDArray[np.float64]
 
 RESAMPLES = 2000
-UNREACHED = 1e30  # stands for infinitely many steps: percentiles can average it
+UNREACHED = 1e30  # stands for infinitely many steps, because percentiles average neighbours
 
 
 def by_seed(values: Array, seeds: Sequence[Hashable]) -> Array:

@@ -33,7 +33,7 @@ SETTINGS: Any = {
     "grid.linewidth": 0.6,
     "legend.frameon": False,
     "legend.handlelength": 3.2,
-    "pdf.fonttype": 42,  # text stays text
+    "pdf.fonttype": 42,  # embeds text as text
     "svg.hashsalt": "kltransfer",  # the same runs give the same file
 }
 
@@ -67,7 +67,7 @@ def to_svg(figure: Figure) -> bytes:
 
 
 def legend_label(group: Group) -> str:
-    """Return a method's name and what its curve rests on."""
+    """Return a method's name and the numbers of its runs and seeds."""
     total, drawn = len(group.runs), len(group.with_rows)
     seeds = len({run.seed for run in group.runs})
     if group.is_whole:
@@ -104,7 +104,7 @@ def _draw_panel(part: SubFigure, panel: Panel, curves: Curves, kind: Kind, thres
 
 
 def _draw_group(axes: Axes, group: Group, curve: Curve | None, kind: Kind, unit: float) -> Line2D:
-    """Draw one method and return what stands for it in the legend."""
+    """Draw one method and return its line for the legend."""
     style = group.style
     look: dict[str, Any] = {
         "color": style.color,
@@ -120,7 +120,7 @@ def _draw_group(axes: Axes, group: Group, curve: Curve | None, kind: Kind, unit:
         axes.fill_between(x, low, high, color=style.color, alpha=0.16, linewidth=0)
         known = np.isfinite(value)
         whole = known & (curve.runs == len(group.runs))
-        # Thin where the curve does not rest on all runs; the two parts meet at the last whole point.
+        # Thin where some runs are missing; the two parts meet at the last point with all runs.
         rest = known & (~whole | np.append(~whole[1:], False) | np.append(False, ~whole[:-1]))
         thin: dict[str, Any] = look | {"marker": "none", "linewidth": 0.8}
         axes.plot(x, np.where(rest, value, np.nan), **thin)

@@ -1,4 +1,4 @@
-"""The report as one HTML page: figures and films inside, no scripts, nothing fetched."""
+"""The report as one HTML page that contains its figures and films, without scripts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kltransfer.run.status import State
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
-# What to do about a state, where that is not plain.
+# What a state means, where its name does not say it.
 MEANING = {
     State.QUEUED: "waits for a place",
     State.WAITING: "waits for its pretraining",
@@ -33,7 +33,7 @@ MEDIA = {".svg": "image/svg+xml", ".gif": "image/gif", ".mp4": "video/mp4"}
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure or a film, and the words that stand under it."""
+    """A figure or a film, and its caption."""
 
     content: bytes
     suffix: str
@@ -63,7 +63,7 @@ class Section:
 
     @property
     def made_with(self) -> str:
-        """Say with which revisions and budgets, and in which time, the runs were made."""
+        """Return the revisions, budgets and time of the runs, in words."""
         runs = self.panel.runs
         budgets = sorted({run.budget for run in runs if run.budget})
         revisions = sorted({run.revision for run in runs if run.revision})

@@ -43,7 +43,7 @@ POSITIONS = ("left", "center", "right")
 
 @dataclass(frozen=True)
 class Group:
-    """One method in one panel: all its runs, begun or not."""
+    """One method in one panel: all its runs, started or not."""
 
     name: str
     runs: tuple[Run, ...]
@@ -67,7 +67,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Panel:
-    """The methods of one panel and the words over it."""
+    """The methods of one panel, and its titles."""
 
     key: Key
     groups: tuple[Group, ...]
@@ -89,7 +89,7 @@ class Panel:
 
     @property
     def subtitle(self) -> str:
-        """Say what the title leaves out."""
+        """Return regime, scale and transfer, which the title leaves out."""
         experiment, _, _, regime, scale = self.key
         sources = " or ".join(sorted({source_title(run.config) for run in self.runs} - {""}))
         words = [
@@ -157,7 +157,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The panels of one report and what is to be said about all of them."""
+    """The panels of one report, and the problems found in its runs."""
 
     folders: tuple[Path, ...]
     panels: tuple[Panel, ...]
@@ -226,7 +226,7 @@ def _defining(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _distinct_names(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Name methods; those the paper has one name for are told apart by the options in which they differ."""
+    """Name methods; where the paper has one name for several, add the options in which they differ."""
     beside_transfers = any(map(is_transfer, configs))
     names = [method_legend(config, beside_transfers) for config in configs]
     distinct = list(names)

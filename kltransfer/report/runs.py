@@ -1,4 +1,4 @@
-"""Runs as their folders and plans tell them. What is damaged or missing stands in `problems`."""
+"""Read runs from their folders and plans; `problems` names what is damaged or missing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FILMS = (".mp4", ".gif")
 
 @dataclass(frozen=True)
 class Run:
-    """One run: what was asked for, how far it came, and its metrics, one array [rows] per column."""
+    """One run: its config, its state, and its metrics, one array [rows] per column."""
 
     folder: Path
     method: str = ""  # its name in the experiment's YAML
@@ -116,7 +116,7 @@ def find_run_folders(folders: Iterable[Path]) -> list[Path]:
 def _is_run_folder(folder: Path, files: list[str]) -> bool:
     if "config.yaml" in files and "status.json" in files:
         return True
-    # A run that lost one of the two is still shown.
+    # A run without one of the two files is still shown.
     named = folder.name.startswith(("seed=", "transfer_seed="))
     return named and bool({"config.yaml", "status.json", "metrics.csv"} & set(files))
 
@@ -137,7 +137,7 @@ def _read_plans(folders: Iterable[Path]) -> tuple[dict[Path, plan.Entry], list[s
 
 
 def _read_run(entry: plan.Entry, state: State) -> Run:
-    """Read one run folder, whatever is in it; `state` is what the sweep says of it."""
+    """Read one run folder, damaged or not; `state` is the state that the sweep knows."""
     folder, problems = entry.folder, list[str]()
     files = {name: (folder / name).exists() for name in ("status.json", "config.yaml", "metrics.csv")}
     begun = any(files.values())
@@ -164,7 +164,7 @@ def _read_run(entry: plan.Entry, state: State) -> Run:
 
 
 def _configured(runs: Sequence[Run]) -> list[Run]:
-    """Give runs without a readable config what their folder's name and the runs beside them say of it.
+    """Complete runs without a readable config from the name of their folder and from the runs beside them.
 
     Runs in one folder <experiment>/<body>-<task> share body and task; those of one method all but the seeds.
     """
@@ -192,7 +192,7 @@ def _read_config(file: Path, problems: list[str]) -> dict[str, Any]:
 
 
 def _read_metrics(file: Path, problems: list[str]) -> dict[str, Series]:
-    """Read the rows that are whole; a row written again after a restart replaces what it repeats."""
+    """Read the complete rows; a row written again after a restart replaces the earlier one."""
     try:
         with file.open(newline="", errors="replace") as lines:
             table = list(csv.reader(line.replace("\0", "") for line in lines))

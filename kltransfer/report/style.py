@@ -1,4 +1,4 @@
-"""How methods are drawn: the same method looks the same in every panel."""
+"""The styles of methods in figures: a method has the same style in every panel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kltransfer.config.names import SCRATCH
 
 @dataclass(frozen=True)
 class Style:
-    """Colour, line and marker of a method: each alone tells the methods apart, also in grey print."""
+    """Colour, line and marker of a method; each alone distinguishes the methods, also in grey print."""
 
     color: str
     line: str | tuple[int, tuple[int, ...]]

@@ -1,4 +1,4 @@
-"""What a panel came to: return, success and speed of each method, and how likely one is ahead of another."""
+"""The numbers of a panel: return, success and speed of methods, and how likely one is ahead of another."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kltransfer.report.panel import Group, Panel
 from kltransfer.report.runs import Run
 
 WINDOW = 0.05  # of the learner steps: the last rows that make a final value
-# By what methods are compared: one number per run.
+# The measures by which methods are compared, each one number per run.
 MEASURES = {
     "mean_return": "mean return over the run",
     "steps_to_half": "learner steps to half of the highest return",
@@ -31,7 +31,7 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Threshold:
-    """What a run is to reach: a success rate up to 1, or a return above it."""
+    """A level to reach: a success rate if it is at most 1, otherwise a return."""
 
     value: float
 
@@ -58,7 +58,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class MethodSummary:
-    """What one method came to.
+    """The numbers of one method.
 
     `episode_return` and `success_rate` are final values, `mean_return` is over the learner steps up to the
     comparison. Steps are medians in learner steps, infinite where not reached. `reached` and `held` count
@@ -134,7 +134,8 @@ def final_value(run: Run, column: str, at: float) -> float:
 def mean_return(run: Run, at: float) -> float:
     """Return the return averaged over learning up to a learner step; NaN for a run that ends earlier.
 
-    The area under the learning curve over its length: higher is faster, or better, or both.
+    This is the area under the learning curve divided by its length: it is higher for a run that learns
+    faster, ends better, or both.
     """
     steps, values = run.series("episode_return")
     within = steps <= at

@@ -24,7 +24,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Row:
-    """What people read, cell by cell, and the numbers behind it: a record per line of the CSV file."""
+    """The cells of a row as text, and its numbers: a record per line of the CSV file."""
 
     cells: tuple[str, ...]
     records: tuple[Record, ...] = ()
@@ -50,7 +50,7 @@ class Table:
 
 
 def methods_table(panel: Panel, summary: Summary, threshold: Threshold) -> Table:
-    """Return what each method came to, a row each."""
+    """Return the numbers of each method, a row each."""
     level = percent(LEVEL)
     return Table(
         f"Methods at {steps(summary.at)} learner steps",
@@ -102,7 +102,7 @@ def improvement_table(panel: Panel, summary: Summary, measure: str) -> Table:
 
 
 def runs_table(panel: Panel, base: Path) -> Table:
-    """Return every run, begun or not; folders are relative to `base`."""
+    """Return every run, started or not; folders are relative to `base`."""
     return Table(
         f"All {len(panel.runs)} runs",
         (
@@ -145,7 +145,7 @@ def band_records(panel: Panel, curves: Mapping[str, Curve]) -> Iterable[Record]:
 
 
 def write_csv(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Write records under the union of their columns; what is not known is an empty field."""
+    """Write records with the union of their columns; an unknown value is an empty field."""
     records = list(records)
     columns = list(dict.fromkeys(column for record in records for column in record))
     with path.open("w", newline="", encoding="utf-8") as file:

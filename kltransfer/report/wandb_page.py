@@ -12,7 +12,7 @@ from kltransfer.report.page import Section
 from kltransfer.report.panel import Comparison, contents
 
 STEPS = "learner_steps"
-# The options that make a method: the groups of a panel's runs on the page.
+# The options that define a method: the page groups a panel's runs by them.
 METHOD_AXES = (
     "agent.name",
     "hl_prior.name",
@@ -140,7 +140,7 @@ def _plots() -> list[Any]:
 
 
 def _words(section: Section) -> str:
-    """Return what the page says of a panel above its plots, in Markdown."""
+    """Return the text above the plots of a panel, in Markdown."""
     methods = section.tables[0]
     claim = f"**{section.claim.statement}.** {section.claim.numbers}\n\n" if section.claim else ""
     start = f"{section.panel.subtitle}. {contents(section.panel.runs)}."

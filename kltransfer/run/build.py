@@ -1,4 +1,4 @@
-"""From a run config to the objects of a run, which see their own arguments and no config."""
+"""Build the objects of a run from its config; the objects get their own arguments and no config."""
 
 import os
 import shutil
@@ -175,5 +175,5 @@ def has_bfloat16(device: torch.device) -> bool:
     """Return whether the device multiplies in bfloat16 by itself; where it does not, float32 is faster."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # torch has no public question for processors.
+    # torch has no public function for processors.
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -47,7 +47,7 @@ COLUMNS = (
 
 
 class Mirror(Protocol):
-    """A second place for the rows; the file stays the record."""
+    """Another place that rows are sent to; the file stays the record."""
 
     def log(self, row: dict[str, float]) -> None:
         """Take one complete row, NaN for what is not known."""
@@ -96,7 +96,7 @@ class MetricsLog:
 
     @property
     def progress(self) -> Progress:
-        """Return the display; it opens at the first use, when it is known where the run resumes."""
+        """Return the display; it opens at the first use, because only then the resumed step is known."""
         if self._progress is None:
             done = int(self.rows[-1]["learner_steps"]) if self.rows else 0
             self._progress = Progress(self._budget, done, self._name)
@@ -136,7 +136,7 @@ class MetricsLog:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue where `state` was taken: rows written after it are cut from the file.
 
-        The file is written anew from the state, so that it is right even where a hand or a crash broke it.
+        The file is written again from the state, so it is right even if it was damaged.
         """
         if tuple(state["columns"]) != self.columns:
             raise ValueError(f"the checkpoint has other columns than {self.path.name}")
@@ -186,7 +186,7 @@ class MetricsLog:
 
 
 def _plain(value: Any) -> float:
-    """Return a Python number: what the file shows then does not depend on NumPy's or torch's printing."""
+    """Return a Python number, so that the file does not depend on how NumPy or torch print theirs."""
     return int(value) if isinstance(value, Integral) else float(value)
 
 

@@ -161,10 +161,9 @@ def title(config: DictConfig) -> str:
 
 
 def obtain_source(run: RunFolder) -> Pretrained | None:
-    """Return the agent that a transfer starts from: load it, or train it first if nobody has.
+    """Return the agent that a transfer starts from: load it, or train it first if there is none.
 
-    Its config is frozen beside the run's own. Whoever comes while another process trains it waits for that
-    one.
+    Its config is frozen beside that of the run. If another process is training it, this one waits.
     """
     transfer_mode = run.config.transfer_mode
     if transfer_mode.name == "none":
@@ -196,7 +195,7 @@ def read_source(file: Path, config: DictConfig) -> DictConfig:
 
 
 def mirrors(config: DictConfig, folder: Path) -> list[Mirror]:
-    """Return where metrics go besides the file; nothing is imported that was not asked for."""
+    """Return the mirrors of the metrics file; import only those that the config asks for."""
     found: list[Mirror] = []
     if config.logger.wandb:
         from kltransfer.run.wandb_log import WandbLog
@@ -212,7 +211,7 @@ def mirrors(config: DictConfig, folder: Path) -> list[Mirror]:
 def film(folder: Path, log: MetricsLog) -> None:
     """Film the trained agent into the run folder, where the mirror finds it.
 
-    In a process of its own: this one has told MuJoCo not to draw.
+    This takes another process, because in this one MuJoCo was told not to draw.
     """
     words = [str(folder), "--episodes", "0", "--video", str(folder / "video.mp4"), "--force"]
     environment = {name: value for name, value in os.environ.items() if name != "MUJOCO_GL"}
