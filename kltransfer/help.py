@@ -31,8 +31,8 @@ Options (option=value), often: seed, learner_steps, label (a word for the folder
   kltransfer --cfg job                        all options with their values; trains nothing
   {conf}
                                               the YAML that explains each option
-Results: outputs/<experiment or runs>/<body>-<task>/<method>/seed=<n>. hydra.run.dir=FOLDER is another place
-for one run, the environment variable KLTRANSFER_OUTPUTS another one than outputs for all.
+Results: outputs/<experiment or runs>/<body>-<task>/<method>/seed=<n>. hydra.run.dir=FOLDER sets another one
+for one run; the environment variable KLTRANSFER_OUTPUTS replaces outputs for all.
 Exit codes: 0 done, 1 failed or bad input, 75 preempted (the same command resumes).
 Completion of words in bash: eval "$(kltransfer -sc install=bash)". Flags of Hydra: kltransfer --hydra-help.
 """

@@ -151,8 +151,8 @@ class GaussianNetwork(nn.Sequential):
 class CriticNetwork(nn.Module):
     """An action-value function whose first layer is a sum of two: of the action, and of all other inputs.
 
-    What the other inputs add is computed once for any number of actions, and the gradient in an action
-    costs nothing for them.
+    The part of the other inputs is computed once for any number of actions, and the gradient with respect to
+    an action does not pass through it.
     """
 
     def __init__(self, action_size: int, rest_size: int, hidden: Sequence[int]) -> None:
@@ -174,7 +174,7 @@ class CriticNetwork(nn.Module):
 
         Args:
             action: `[..., N, A]`.
-            rest: what `self.rest` makes of the other inputs, `[N, H]`.
+            rest: the output of `self.rest` for the other inputs, `[N, H]`.
 
         Returns:
             `[..., N]`.

@@ -49,7 +49,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Claim:
-    """That one method is ahead of others, with what was found."""
+    """The claim that one method is ahead of others, with the findings."""
 
     ahead: str
     findings: tuple[Finding, ...]
@@ -77,9 +77,9 @@ class Claim:
 
 
 def judge_claim(panel: Panel, summary: Summary) -> Claim | None:
-    """Return the claim of a panel's experiment and what its runs say to it; None where there is no claim.
+    """Return the claim of a panel's experiment with the findings in its runs; None if it claims nothing.
 
-    The claim names methods as the experiment's YAML does; which runs they are is said by plan.json.
+    The claim names methods as the experiment's YAML does; plan.json tells which runs they have.
     """
     if panel.claim is None:
         return None

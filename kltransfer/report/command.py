@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from kltransfer.report.panel import compare, contents
 
         comparison = compare(options.folders)
-        # Here, not above: importing scipy and matplotlib takes seconds, which a refusal need not wait for.
+        # Imported here, because importing scipy and matplotlib takes seconds and a refusal needs neither.
         from kltransfer.report.summary import Threshold
         from kltransfer.report.write import write_report
 

@@ -30,7 +30,7 @@ CAPTIONS: dict[Kind, str] = {
 
 
 def write_report(comparison: Comparison, out: Path, threshold: Threshold) -> tuple[Path, list[Section]]:
-    """Write page, figures, tables and CSV files to a folder; return the page's path and what stands on it."""
+    """Write page, figures, tables and CSV files to a folder; return the page's path and its sections."""
     out.mkdir(parents=True, exist_ok=True)
     base = comparison.folders[0].resolve()
     panels = [(panel, panel_curves(panel)) for panel in comparison.panels]

@@ -21,7 +21,7 @@ from kltransfer.training.options import Algorithm, Regime
 from kltransfer.training.replay import Replay
 from kltransfer.training.trainer import Trainer
 
-WORTH_COMPILING = 2_500_000  # learner steps from which on a first compiling takes less time than it saves
+WORTH_COMPILING = 2_500_000  # learner steps; with more, compiling saves more time than it takes
 
 
 def seeds(config: DictConfig, count: int) -> list[int]:
@@ -32,7 +32,7 @@ def seeds(config: DictConfig, count: int) -> list[int]:
 
 @dataclass(frozen=True)
 class UseOfMachine:
-    """What a run uses of the machine it is on, where its config says auto."""
+    """The use of the machine that a run decides on where its config says auto."""
 
     device: str  # of the learner
     precision: str
@@ -42,7 +42,7 @@ class UseOfMachine:
 
 
 def use_of_machine(config: DictConfig, device: torch.device, cores: int) -> UseOfMachine:
-    """Decide what the config leaves to the machine. Raises `ConfigError` where it asks for what is not there.
+    """Decide the options that are auto. Raises `ConfigError` for a device or compiler that is not there.
 
     Args:
         config: the run's.
@@ -69,7 +69,7 @@ def use_of_machine(config: DictConfig, device: torch.device, cores: int) -> UseO
 
 
 def make_environment(config: DictConfig, simulations: int, seed: int, threads: int = 1) -> BatchEnvironment:
-    """Build the simulations of the run's body and task; threads change nothing but their speed."""
+    """Build the simulations of the run's body and task; threads change only their speed."""
     task, arena = part(config, Task), part(config, Arena)
     return BatchEnvironment(config.body.name, task, arena, simulations, seed, threads)
 

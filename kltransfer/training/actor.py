@@ -17,8 +17,8 @@ from kltransfer.training.replay import Window
 class Actor:
     """Collect experience.
 
-    The snapshot of the policy changes only in `refresh`, so that collecting may run beside the learner and
-    still give the same result every time.
+    The snapshot of the policy changes only in `refresh`, so collecting can run beside the learner and still
+    give the same result every time.
 
     Args:
         environment: N simulations.

@@ -1,4 +1,4 @@
-"""Repeated work on a GPU as one CUDA graph, so that no operator is launched by itself."""
+"""Repeated work on a GPU as one CUDA graph, which launches all operators at once."""
 
 from collections.abc import Callable
 
@@ -10,9 +10,9 @@ WARM_UP = 3  # calls before the capture, in which torch allocates, compiles and 
 class Repeated:
     """A function without arguments and result, to be called many times.
 
-    On a GPU the first calls run as they are; then one is captured, and each later call replays the capture.
-    What the function reads and writes must stay where it is, and all its random numbers must come from
-    `generator`. Elsewhere every call runs as it is.
+    On a GPU the first calls run directly; then one is captured, and each later call replays the capture. The
+    tensors that the function reads and writes must stay where they are in memory, and all its random numbers
+    must come from `generator`. On other devices every call runs directly.
     """
 
     def __init__(
@@ -23,7 +23,7 @@ class Repeated:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the capture: what the function reads or writes has moved."""
+        """Drop the capture, because tensors of the function have moved in memory."""
         self.calls = 0
         self.graph: torch.cuda.CUDAGraph | None = None
 
@@ -41,7 +41,7 @@ class Repeated:
         self.calls += 1
 
     def run_aside(self) -> None:
-        """Call the function on a stream of its own, as a capture will."""
+        """Call the function on a stream of its own, as a capture does."""
         current, aside = torch.cuda.current_stream(self.device), torch.cuda.Stream(self.device)
         aside.wait_stream(current)
         with torch.cuda.stream(aside):
@@ -49,7 +49,7 @@ class Repeated:
         current.wait_stream(aside)
 
     def capture(self) -> torch.cuda.CUDAGraph:
-        """Return the record of one call, which is not carried out."""
+        """Record one call without running it, and return the record."""
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.generator)
         with torch.cuda.graph(graph):

@@ -26,8 +26,8 @@ class Learner:
     Args:
         agent: learns, in place.
         replay: where the windows come from; on the agent's device.
-        options: B, K, M, P, the learning rates of Adam, and what `algorithm1` takes. In bfloat16 only hidden
-            layers multiply; parameters, heads and losses are float32 all the same. With `compile`
+        options: B, K, M, P, the learning rates of Adam, and the arguments of `algorithm1`. Only products of
+            hidden layers use bfloat16; parameters, heads and losses are always float32. With `compile`
             True torch compiles the losses, at the first update.
         seed: of the windows and of the noise.
     """
@@ -72,7 +72,7 @@ class Learner:
         return self.updates * self.options.batch_size * self.options.unroll_length
 
     def fit_normalisers(self) -> None:
-        """Fit what the agent's modules see to the experience in the replay; learning starts after it."""
+        """Fit the agent's normalisers to the experience in the replay, before learning starts."""
         self.agent.fit_normalisers(self.replay.observations())
         copy_state(self.agent, self.target)
 
@@ -102,12 +102,12 @@ class Learner:
         self.sums += losses.means
 
     def synchronize(self) -> None:
-        """Wait until the updates that were asked for are done: on a GPU they are only queued."""
+        """Wait until all updates are done: a GPU only queues them."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
     def pop_metrics(self) -> dict[str, float]:
-        """Return the means of the losses' metrics since the last call; only here a device is waited for."""
+        """Return the means of the losses' metrics since the last call; only this waits for the device."""
         means = dict(zip(METRICS, (self.sums / self.summed).tolist(), strict=True)) if self.summed else {}
         self.sums.zero_()
         self.summed = 0
@@ -125,22 +125,22 @@ class Learner:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned: bit for bit, but for other noise on another kind of device."""
+        """Go on from what `state` returned, bit for bit; on another kind of device with other noise."""
         self.target.load_state_dict(state["target"])
         self.optimizer.load_state_dict(state["optimizer"])
         if state["generator"].shape == self.generator.get_state().shape:
             self.generator.set_state(state["generator"])
         else:  # saved on another kind of device, whose generator cannot go on here
             self.generator.manual_seed(self.generator.initial_seed() + state["updates"])
-        self.descend.reset()  # the optimiser's state lies elsewhere now
+        self.descend.reset()  # the optimiser's state has moved in memory
         self.updates = state["updates"]
         self.sums.copy_(state["sums"])
         self.summed = state["summed"]
 
 
 def compile_losses(losses: Callable[..., Losses]) -> Callable[..., Losses]:
-    """Return the same function, to be compiled for the shapes it is first called with."""
-    # Torch warns of parts of its own while it compiles.
+    """Return the same function, which torch compiles at the first call for the shapes of that call."""
+    # While it compiles, torch warns about its own parts.
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.")
     compiled: Callable[..., Losses] = torch.compile(losses, dynamic=False)
     return compiled

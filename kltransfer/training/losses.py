@@ -29,7 +29,7 @@ METRICS = (
 
 
 class Noise(NamedTuple):
-    """What is random in an update: eps of the latents, xi of the actions."""
+    """The noise of an update: eps of the latents, xi of the actions."""
 
     latent: Tensor  # [K + 1, B, Z]
     action: Tensor  # [M, K + 1, B, A]
@@ -45,7 +45,7 @@ class Unroll(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Scalars to descend, and what is worth logging."""
+    """The losses, and the metrics to log."""
 
     policy: Tensor
     critic: Tensor
@@ -102,7 +102,7 @@ def divergence(policy: Unroll, priors: Agent, window: Window) -> tuple[Tensor, T
     """Return the high-level and the low-level KL of eq. 4, `[K + 1, B]` each, against the priors of an agent.
 
     The low-level one is zero where the default policy is the policy itself (eq. 5). Where policy and prior
-    move z from the same memory, the high-level one is that of their innovations.
+    have the same AR(1) weights, the high-level one is that of their innovations.
     """
     prior = priors.high_level_prior
     if priors.ar_coefficient == prior.coefficient:
@@ -134,7 +134,7 @@ def algorithm1(
         window: from the replay.
         noise: of the latents and of the M action samples.
         discount: gamma.
-        returns: `retrace` or `peng`, see `kltransfer.returns`.
+        returns: `retrace` or `peng`, see `kltransfer.training.returns`.
         trace_lambda: lambda.
         kl_cost: alpha.
         entropy_cost: alpha_H.

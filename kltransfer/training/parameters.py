@@ -12,9 +12,9 @@ def trainable(*modules: nn.Module | None) -> list[nn.Parameter]:
 
 
 def join(parameters: Sequence[nn.Parameter]) -> nn.Parameter:
-    """Move parameters into one vector, of which they are views from then on; return it with a gradient.
+    """Move parameters into one vector and make them views of it; return it with a gradient.
 
-    An optimiser then does with one tensor what it would do with each.
+    An optimiser then updates one tensor instead of many.
     """
     vector = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
     vector.grad = torch.zeros_like(vector)
@@ -24,7 +24,7 @@ def join(parameters: Sequence[nn.Parameter]) -> nn.Parameter:
 
 
 def join_gradients(vector: nn.Parameter, gradients: Sequence[Tensor]) -> None:
-    """Write the gradients of the parameters that a vector joins into its own."""
+    """Write the gradients of joined parameters into the gradient of their vector."""
     assert vector.grad is not None
     torch.cat([gradient.flatten() for gradient in gradients], out=vector.grad)
 

@@ -27,7 +27,7 @@ class Trainer:
     """Train an agent until `learner_steps` time steps have been processed.
 
     Args:
-        actor, learner, replay: the parts, which share nothing but the replay and the parameters.
+        actor, learner, replay: the parts; they share only the replay and the parameters.
         regime: how much is collected in a round and before learning starts, and how much is learned from it.
         learner_steps: the budget.
         log_every: learner steps between two rows of metrics.

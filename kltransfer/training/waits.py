@@ -12,13 +12,13 @@ class Waits:
     learner: float = 0.0
 
     def count(self, start: float, acted: float, learned: float) -> None:
-        """Take in a round: when it started, and when each side was done."""
+        """Add a round: when it started, and when each side was done."""
         self.rounds += max(acted, learned) - start
         self.actor += max(0.0, learned - acted)
         self.learner += max(0.0, acted - learned)
 
     def since(self, earlier: "Waits") -> "Waits":
-        """Return what was counted after an earlier copy."""
+        """Return the difference to an earlier copy."""
         return Waits(self.rounds - earlier.rounds, self.actor - earlier.actor, self.learner - earlier.learner)
 
     def shares(self) -> tuple[float, float]:
