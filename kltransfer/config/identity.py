@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kltransfer.config.schema import schema
+from kltransfer.config.sentence import shortened
 
 # Options and groups without influence on what is learned: names, reports, the machine, how often to save.
 # (A scale is a name for values that stand elsewhere in the config.)
@@ -94,7 +95,10 @@ def foreign(theirs: Any, ours: DictConfig) -> dict[str, tuple[Any, Any]]:
 
 def listed(changed: dict[str, tuple[Any, Any]]) -> str:
     """Return differences as text, the first four of them."""
-    first = ", ".join(f"{key}={old!r}, not {new!r}" for key, (old, new) in list(changed.items())[:4])
+    first = ", ".join(
+        f"{shortened(key, 60)}={shortened(repr(old), 60)}, not {shortened(repr(new), 60)}"
+        for key, (old, new) in list(changed.items())[:4]
+    )
     return first + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
 
 

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from kltransfer.checkpoint import check_form, load, save
 from kltransfer.config.identity import foreign, listed
+from kltransfer.config.sentence import shortened
 from kltransfer.errors import CheckpointError, CheckpointNotSaved, DivergenceError
 from kltransfer.run.divergence import not_finite, not_finite_metric
 from kltransfer.run.metrics import MetricsLog
@@ -117,6 +118,8 @@ class Savepoint:
 
     def _refuse_foreign(self, state: dict[str, Any]) -> None:
         """Raise `CheckpointError` for the checkpoint of another run."""
+        if not isinstance(state, dict):
+            raise TypeError("it is not a mapping")
         changed = foreign(state["config"], self.config)
         if changed:
             raise CheckpointError(
@@ -124,8 +127,9 @@ class Savepoint:
                 "run's own."
             )
         if state["layout"] != self.layout:
+            layout = shortened(str(state["layout"]))
             raise CheckpointError(
-                f"{self.file} does not fit this version: observations had the sizes {state['layout']} there "
+                f"{self.file} does not fit this version: observations had the sizes {layout} there "
                 f"and have {self.layout} here."
             )
 
