@@ -62,7 +62,8 @@ def one_line(error: BaseException) -> str:
 
 
 def shortened(text: str, most: int = 400) -> str:
-    """Return a text without its middle if it has more characters than `most`."""
+    """Return a text on one line, without its middle if it has more characters than `most`."""
+    text = " ".join(text.split())
     return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
 
 

@@ -70,7 +70,7 @@ def restores(point: Savepoint) -> bool:
     except CheckpointError as error:
         sentence = str(error)
     if sentence is not None:
-        assert sentence.endswith(".") and "\n" not in sentence and len(sentence) < 1500
+        assert sentence.endswith(".") and "\n" not in sentence and len(sentence) < 1000
         return False
     point.trainer.replay.add(point.trainer.replay.pack(point.trainer.actor.collect(2)))
     point.trainer.learner.update()
