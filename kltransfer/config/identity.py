@@ -63,7 +63,7 @@ def reconcile(
     to the schema since take the value asked for, FREE ones that have left it are left out.
     """
     new = _content(asked)
-    old = _without_gone(_content(frozen), new)
+    old = without_gone(_content(frozen))
     changed = differences(old, new)
     kept = old if keep_all else _without_free(old)
     settled = OmegaConf.merge(schema(), new, kept)
@@ -128,10 +128,13 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> d
     return changed
 
 
-def _without_gone(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the FREE options that no longer exist."""
-    groups = {key: value for key, value in old.items() if key in FREE and isinstance(value, dict)}
-    return old | {key: {k: v for k, v in value.items() if k in new[key]} for key, value in groups.items()}
+def without_gone(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a config that an earlier version froze, without FREE options that are gone."""
+    known = schema()
+    groups = {key: value for key, value in content.items() if key in FREE and isinstance(value, dict)}
+    return content | {
+        key: {k: v for k, v in value.items() if k in known[key]} for key, value in groups.items()
+    }
 
 
 def _content(config: DictConfig) -> dict[str, Any]:
