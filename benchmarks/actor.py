@@ -77,14 +77,14 @@ def measure(words: list[str], simulations: int, repeats: int) -> Rates:
 
     rates = Rates()
     for repeat in range(-1, repeats):  # the first calls, which allocate, do not count
-        before = live.state()
+        before = live.state_dict()
         start = time.thread_time()
         window = actor.collect(round_steps)
         replay.add(replay.pack(window))
         seconds = [time.thread_time() - start]
 
         actions = window.action.numpy()
-        environment.set_state(before)
+        environment.load_state_dict(before)
         seconds.append(
             timed(lambda actions=actions: [environment.step(a) for a in actions], clock=time.thread_time)
         )

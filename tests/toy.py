@@ -48,14 +48,14 @@ class MatchNumber:
         ended, self.ended = np.array(self.ended, np.float32), []
         return Episodes(ended, ended > 3.9, np.full(len(ended), LENGTH))
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         return {
             "rng": str(self.rng.bit_generator.state["state"]["state"]),
             "inc": str(self.rng.bit_generator.state["state"]["inc"]),
             "arrays": [self.goal.copy(), self.time.copy(), self.returns.copy()],
         }
 
-    def set_state(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         words = {"state": int(state["rng"]), "inc": int(state["inc"])}
         self.rng.bit_generator.state = {**self.rng.bit_generator.state, "state": words}
         self.goal, self.time, self.returns = (a.copy() for a in state["arrays"])

@@ -118,7 +118,7 @@ class BatchEnvironment:
         none = Episodes(np.empty(0, np.float32), np.empty(0, np.bool_), np.empty(0, np.int64))
         return Episodes(*(np.concatenate(parts) for parts in zip(none, *ended, strict=True)))
 
-    def state(self) -> State:
+    def state_dict(self) -> State:
         """Return a copy of everything that a new object needs to go on bit for bit."""
         return {
             "physics": self._state.copy(),
@@ -132,7 +132,7 @@ class BatchEnvironment:
             "episodes": [list(episodes) for episodes in self._episodes],
         }
 
-    def set_state(self, state: State) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on from the state of an environment of the same body, task, arena and size."""
         self._state[:] = state["physics"]
         self.rng.bit_generator.state = json.loads(state["generator"])

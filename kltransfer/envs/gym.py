@@ -133,9 +133,9 @@ class GymVectorEnv(VectorEnv[Observation, Array, Any]):
 
     def _restart(self, ids: Mask) -> None:
         """Let the next step begin an episode, in place of the one that the batch has begun already."""
-        state = self._batch.state()
+        state = self._batch.state_dict()
         state["over"] |= ids
-        self._batch.set_state(state)
+        self._batch.load_state_dict(state)
 
     def _arrange(self, observation: Array) -> Observation:
         """Return an observation [N, D] in the form that was asked for."""

@@ -207,8 +207,8 @@ class Environment(Protocol):
 class ResumableEnvironment(Environment, Protocol):
     """Can be saved and resumed, which training needs and playing does not."""
 
-    def state(self) -> State:
+    def state_dict(self) -> State:
         """Return all that a new object needs to go on bit for bit: numpy arrays, numbers, strings."""
 
-    def set_state(self, state: State) -> None:
-        """Go on from what `state` returned."""
+    def load_state_dict(self, state: State) -> None:
+        """Go on from what `state_dict` returned."""

@@ -48,7 +48,7 @@ class Savepoint:
         Raises `DivergenceError` where the networks or what updates them are not finite.
         """
         self.saved = False
-        agent, training = self.agent(), self.trainer.state()
+        agent, training = self.agent(), self.trainer.state_dict()
         self._refuse(not_finite({"agent": agent["agent"], "learner": training["learner"]}, "state"))
         try:
             replay = self.trainer.replay.save(self.replay)
@@ -109,11 +109,11 @@ class Savepoint:
 
     def _restore_training(self, training: dict[str, Any]) -> None:
         """Restore the metrics last: this rewrites metrics.csv, which a refused checkpoint must not change."""
-        check_form(training["trainer"], self.trainer.state(), f"trainer in {self.file}")
+        check_form(training["trainer"], self.trainer.state_dict(), f"trainer in {self.file}")
         check_form(training["replay"], {"added": 0, "segments": {}}, f"replay in {self.file}")
         check_form(training["log"], self.log.form, f"log in {self.file}")
         self.trainer.replay.restore(self.replay, training["replay"])
-        self.trainer.set_state(training["trainer"])
+        self.trainer.load_state_dict(training["trainer"])
         self.log.load_state_dict(training["log"])
 
     def _refuse_foreign(self, state: dict[str, Any]) -> None:

@@ -58,18 +58,18 @@ class Actor:
         """Take over the learner's parameters and statistics."""
         copy_state(agent, self.agent)
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Return all that a new actor needs to go on bit for bit, except the parameters."""
         return {
-            "environment": map_arrays(torch.from_numpy, np.ndarray, self.environment.state()),
+            "environment": map_arrays(torch.from_numpy, np.ndarray, self.environment.state_dict()),
             "generator": self.generator.get_state(),
             "step": map_arrays(torch.from_numpy, np.ndarray, dict(self.step._asdict())),
             "latent": self.latent,
         }
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned."""
-        self.environment.set_state(map_arrays(Tensor.numpy, Tensor, state["environment"]))
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
+        self.environment.load_state_dict(map_arrays(Tensor.numpy, Tensor, state["environment"]))
         self.generator.set_state(state["generator"])
         self.step = type(self.step)(**map_arrays(Tensor.numpy, Tensor, state["step"]))
         self.latent = state["latent"]

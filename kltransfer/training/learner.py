@@ -113,7 +113,7 @@ class Learner:
         self.summed = 0
         return means
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Return all that a new learner needs to go on bit for bit, except the replay and the agent."""
         return {
             "target": self.target.state_dict(),
@@ -124,8 +124,8 @@ class Learner:
             "summed": self.summed,
         }
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned, bit for bit; on another kind of device with other noise."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned, bit for bit; on another kind of device with other noise."""
         self.target.load_state_dict(state["target"])
         self.optimizer.load_state_dict(state["optimizer"])
         if state["generator"].shape == self.generator.get_state().shape:

@@ -128,21 +128,21 @@ class Trainer:
             **self.learner.pop_metrics(),
         }
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Return all that a new trainer needs to go on bit for bit, except the replay and the agent."""
         return {
-            "actor": self.actor.state(),
-            "learner": self.learner.state(),
+            "actor": self.actor.state_dict(),
+            "learner": self.learner.state_dict(),
             "returns": list(self.returns),
             "successes": list(self.successes),
             "episodes": self.episodes,
             "logged": self.logged,
         }
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned."""
-        self.learner.set_state(state["learner"])
-        self.actor.set_state(state["actor"])
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
+        self.learner.load_state_dict(state["learner"])
+        self.actor.load_state_dict(state["actor"])
         self.actor.refresh(self.learner.agent)
         self.returns.extend(state["returns"])
         self.successes.extend(state["successes"])

@@ -303,11 +303,11 @@ def test_a_new_object_goes_on_exactly_from_a_state(make: Make, body: str, task: 
     arena = Arena(time_limit=1.5)
     whole = make(body, task, n=3, arena=arena)
     run(whole, 200, seed=1)
-    state = whole.state()
+    state = whole.state_dict()
     rest, rest_episodes = run(whole, 300, seed=2), whole.pop_episodes()
     resumed = make(body, task, n=3, arena=arena, seed=99)
     run(resumed, 5)
-    resumed.set_state(state)
+    resumed.load_state_dict(state)
     assert_same(rest, run(resumed, 300, seed=2))
     for expected, got in zip(rest_episodes, resumed.pop_episodes(), strict=True):
         np.testing.assert_array_equal(expected, got)
@@ -317,7 +317,7 @@ def test_a_new_object_goes_on_exactly_from_a_state(make: Make, body: str, task: 
 def test_a_state_is_a_copy_of_plain_values(make: Make) -> None:
     env = make("ant", "move_box")
     run(env, 3)
-    state, before = env.state(), env.state()
+    state, before = env.state_dict(), env.state_dict()
     run(env, 25)
 
     def compare(a: object, b: object) -> None:

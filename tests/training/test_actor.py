@@ -54,7 +54,7 @@ def test_a_restored_actor_goes_on_bit_for_bit() -> None:
     actor = make_actor()
     actor.collect(7)
     other = make_actor(seed=5)
-    other.set_state(actor.state())
+    other.load_state_dict(actor.state_dict())
     other.refresh(actor.agent)
     for ours, theirs in zip(actor.collect(9), other.collect(9), strict=True):
         assert torch.equal(ours, theirs)

@@ -101,7 +101,7 @@ def test_a_restored_learner_goes_on_bit_for_bit(compiled: bool) -> None:
     for _ in range(3):
         learner.update()
     other.agent.load_state_dict(learner.agent.state_dict())
-    other.set_state(copy.deepcopy(learner.state()))  # as through a file
+    other.load_state_dict(copy.deepcopy(learner.state_dict()))  # as through a file
     for _ in range(30):
         learner.update()
         other.update()
@@ -113,8 +113,8 @@ def test_a_restored_learner_goes_on_bit_for_bit(compiled: bool) -> None:
 def test_a_learner_goes_on_from_the_state_of_another_kind_of_device() -> None:
     learner = learner_with_data("ar1")
     learner.update()
-    state = {**learner.state(), "generator": torch.zeros(16, dtype=torch.uint8)}  # as of a GPU
-    learner.set_state(state)
+    state = {**learner.state_dict(), "generator": torch.zeros(16, dtype=torch.uint8)}  # as of a GPU
+    learner.load_state_dict(state)
     learner.update()
     assert learner.updates == 2
 

@@ -1,4 +1,5 @@
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,16 +52,15 @@ def test_the_same_seed_gives_the_same_rows_and_weights() -> None:
     )
 
 
-def test_a_stopped_and_restored_trainer_ends_where_an_uninterrupted_one_does() -> None:
+def test_a_stopped_and_restored_trainer_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
     whole = make_trainer("ar_learned")
     rows = run(whole)
     part = make_trainer("ar_learned")
     before = run(part, stop_after=2500)
     rest = make_trainer("ar_learned", seed=8)
-    rest.replay.ring.copy_(part.replay.ring)
-    rest.replay.added = part.replay.added
+    rest.replay.restore(tmp_path, part.replay.save(tmp_path))
     rest.learner.agent.load_state_dict(part.learner.agent.state_dict())
-    rest.set_state(copy.deepcopy(part.state()))  # as through a file
+    rest.load_state_dict(copy.deepcopy(part.state_dict()))  # as through a file
     assert before + run(rest) == rows
     assert all(
         torch.equal(a, b) for a, b in zip(weights(whole).values(), weights(rest).values(), strict=True)
