@@ -83,7 +83,8 @@ def _plain(text: str, key: str) -> str:
         return _no_option(key if key.split(".")[-1] == unknown[1] else unknown[1])
     wrong = re.search(r"(?:Error merging override ([^\s:]+=.*?): )?((?:Value|Invalid|Cannot|field).*)", text)
     if wrong is not None:
-        word = wrong[1] or key
+        value = re.search(r"Value '(.*?)'", wrong[2])
+        word = wrong[1] or (f"{key}={value[1]}" if value else key)
         return f"{word} makes no sense: {_wanted(wrong[2], word.lstrip('+').split('=')[0])}"
     for pattern, sentence in _SIMPLE:
         found = re.search(pattern, text)

@@ -17,6 +17,8 @@ from kltransfer.training.options import Algorithm
 from kltransfer.training.parameters import copy_state, join, join_gradients, trainable
 from kltransfer.training.replay import Replay
 
+MOST_UPDATES = 2**53  # no training reaches them
+
 
 class Learner:
     """Update an agent from a replay.
@@ -125,7 +127,12 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned, bit for bit; on another kind of device with other noise."""
+        """Go on from what `state_dict` returned, bit for bit; on another kind of device with other noise.
+
+        Raises ValueError for counts of updates that no training reaches.
+        """
+        if not 0 <= state["summed"] <= state["updates"] <= MOST_UPDATES:
+            raise ValueError(f"{state['summed']} of {state['updates']} updates are no counts")
         self.target.load_state_dict(state["target"])
         self.optimizer.load_state_dict(state["optimizer"])
         if state["generator"].shape == self.generator.get_state().shape:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kltransfer.config.validation import validate
+from kltransfer.errors import ConfigError
 from kltransfer.run.run import execute
 from tests.conftest import Compose
 from tests.run.test_run import SMALL
@@ -75,5 +76,5 @@ def test_combinations_without_sense_are_refused(compose: Compose) -> None:
         "ll_sharing=separate",
     )
     for words in itertools.product(flat, alone):
-        with pytest.raises(ValueError, match="is flat"):
+        with pytest.raises(ConfigError, match="is flat"):
             validate(compose(*words))

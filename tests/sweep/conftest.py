@@ -64,7 +64,13 @@ def make_plan(make_run: Callable[..., Run], tmp_path: Path) -> Callable[..., lis
         return None if found is None else (found, tmp_path / pretrained_path(found))
 
     def make(seeds: int = 2, transfer_seeds: int = 2, **options: object) -> list[Run]:
-        transfer = {"transfer_mode__name": "task", "transfer_mode__source": {"task": "move_box"}}
+        task = {
+            "task__name": "move_box_3",
+            "task__targets": 3,
+            "task__boxes": 1,
+            "task__goals": "box_to_target",
+        }
+        transfer = {**task, "transfer_mode__name": "task", "transfer_mode__source": {"task": "move_box"}}
         targets = [
             make_run("transfer", **(transfer | {"seed": seed, "transfer_seed": other} | options))
             for seed in range(seeds)
