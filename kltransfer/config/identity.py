@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -128,12 +129,12 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> d
     return changed
 
 
-def without_gone(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of a config that an earlier version froze, without FREE options that are gone."""
+def without_gone(content: dict[str, Any], groups: Sequence[str] = FREE) -> dict[str, Any]:
+    """Return the content of a config that an earlier version froze, without gone options of some groups."""
     known = schema()
-    groups = {key: value for key, value in content.items() if key in FREE and isinstance(value, dict)}
+    present = {key: value for key, value in content.items() if key in groups and isinstance(value, dict)}
     return content | {
-        key: {k: v for k, v in value.items() if k in known[key]} for key, value in groups.items()
+        key: {k: v for k, v in value.items() if k in set(known[key].keys())} for key, value in present.items()
     }
 
 

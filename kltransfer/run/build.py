@@ -109,7 +109,6 @@ def make_trainer(
             "action": agent.action_size,
             "previous_latent": agent.latent_size,
         },
-        reward_share=regime.reward_share,
         device=next(agent.parameters()).device,
     )
     learner = Learner(

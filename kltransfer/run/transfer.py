@@ -12,12 +12,15 @@ from kltransfer.agent.agent import Agent
 from kltransfer.checkpoint import check_form, load
 from kltransfer.config.fit import default_view, misfit
 from kltransfer.config.frozen import frozen
-from kltransfer.config.identity import without_gone
+from kltransfer.config.identity import FREE, without_gone
 from kltransfer.envs.spec import GROUPS
 from kltransfer.errors import CheckpointError, ConfigError
 from kltransfer.run.divergence import not_finite
 
 Weights = dict[str, Tensor]
+
+# Groups that a trained agent does not depend on: an option that has left them does not matter to it.
+IRRELEVANT = (*FREE, "algorithm", "regime")
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,8 @@ def read_pretrained(path: Path) -> Pretrained:
     try:
         check_form(state["layout"], dict.fromkeys(GROUPS, 0), f"layout in {path}")
         check_form(state["agent"], {}, f"agent in {path}")
-        check_form(state["config"], {}, f"config in {path}")
-        config = frozen(without_gone(state["config"]))
+        content = state["config"]
+        config = frozen(without_gone(content, IRRELEVANT) if isinstance(content, dict) else content)
         weights: Weights = {str(name): value for name, value in state["agent"].items()}
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())

@@ -47,4 +47,3 @@ class Regime:
     replay_ratio: Annotated[float, Between(1e-3, 10_000.0)] = MISSING
     replay_size: Annotated[int, Between(1, 1_000_000_000)] = MISSING
     min_replay_size: Annotated[int, Between(1, 1_000_000_000)] = MISSING
-    reward_share: Annotated[float, Between(0.0, 0.999)] = MISSING

@@ -18,7 +18,6 @@ from torch import Tensor
 from kltransfer.checkpoint import check_form, load, save
 from kltransfer.errors import CheckpointError
 
-BEFORE_REWARD = 40  # steps; a window drawn from before a reward starts at most this far before it
 CPU = torch.device("cpu")
 VECTORS = ("observation", "action", "previous_latent")
 
@@ -40,16 +39,12 @@ class Window(NamedTuple):
 
 
 class Replay:
-    """The last `capacity` steps of each of N simulations, from which windows are drawn.
-
-    Windows are drawn uniformly, except for a share that starts in the 40 steps before a reward. Where success
-    is rare, only one in thousands of uniform windows holds a reward.
+    """The last `capacity` steps of each of N simulations, from which windows are drawn uniformly.
 
     Args:
         capacity: steps kept of each simulation.
         simulations: N.
         sizes: width of each vector in a row, by its name in `Window`; the other fields are scalars.
-        reward_share: share of the windows drawn from before a reward, in [0, 1).
         device: where the ring is and windows are gathered; the learner's.
     """
 
@@ -58,19 +53,14 @@ class Replay:
         capacity: int,
         simulations: int,
         sizes: Mapping[str, int],
-        reward_share: float = 0.0,
         device: torch.device = CPU,
     ) -> None:
-        self.reward_share, self.device = reward_share, device
+        self.device = device
         self.capacity, self.simulations = capacity, simulations
         self.widths = [sizes[name] if name in VECTORS else 1 for name in Window._fields]
         self.ring = torch.zeros(capacity, simulations, sum(self.widths), device=device)
-        # (step, simulation) of each reward in the ring; then what a captured update reads where it is: the
-        # oldest step held, the steps held, the rewards in the ring.
-        most = capacity * simulations if reward_share else 1
-        self.rewarded = torch.zeros(most, 2, dtype=torch.long, device=device)
-        self.extent = torch.zeros(3, dtype=torch.long, device=device)
-        self.rewards = 0
+        # What a captured update reads where it is: the oldest step held, and how many are held.
+        self.extent = torch.zeros(2, dtype=torch.long, device=device)
         self.added = 0  # steps of each simulation, ever
         self.saved = 0  # steps of each simulation that are in a segment
         self.segments: dict[str, int] = {}  # file name to checksum, oldest first
@@ -99,23 +89,15 @@ class Replay:
         kept = rows[-self.capacity :]
         if self.device.type == "cuda":
             kept = kept.pin_memory().to(self.device, non_blocking=True)
-        self._write(kept, self.added + len(rows))
+        stop = self.added + len(rows)
+        self.ring[torch.arange(stop - len(kept), stop, device=self.device) % self.capacity] = kept
+        self._end_at(stop)
 
-    def _write(self, rows: Tensor, stop: int) -> None:
-        """Put rows that end before step `stop` into the ring, which then ends there."""
+    def _end_at(self, stop: int) -> None:
+        """Say that the ring holds what came before step `stop`."""
         self.added = stop
-        step = torch.arange(stop - len(rows), stop, device=self.device)
-        self.ring[step % self.capacity] = rows
         oldest = max(0, stop - self.capacity)
-        if self.reward_share:
-            found = (self.unpack(rows).reward > 0).nonzero() + torch.tensor(
-                [stop - len(rows), 0], device=self.device
-            )
-            known = torch.cat([self.rewarded[: self.rewards], found])
-            known = known[known[:, 0] >= oldest]
-            self.rewards = len(known)
-            self.rewarded[: self.rewards] = known
-        self.extent.copy_(torch.tensor([oldest, stop - oldest, self.rewards]))
+        self.extent.copy_(torch.tensor([oldest, stop - oldest]))
 
     def observations(self) -> Tensor:
         """Return all observations held, `[T, N, O]`."""
@@ -127,17 +109,10 @@ class Replay:
         The actor's rows must hold at least `length` steps of each simulation. What changes from round to
         round is read from tensors, so that a captured call stays right.
         """
-        oldest, held, rewards = self.extent
+        oldest, held = self.extent
         windows = held - (length - 1)
         start = oldest + self._below(windows, batch_size, generator)
         simulation = self._below(self.simulations, batch_size, generator)
-        count = int(self.reward_share * batch_size)
-        if count:
-            chosen = self.rewarded[self._below(rewards, count, generator)]
-            early = chosen[:, 0] - self._below(BEFORE_REWARD + 1, count, generator)
-            early = early.clamp(oldest, oldest + windows - 1)
-            start[:count] = torch.where(rewards > 0, early, start[:count])
-            simulation[:count] = torch.where(rewards > 0, chosen[:, 1], simulation[:count])
         step = (start + torch.arange(length, device=self.device).unsqueeze(-1)) % self.capacity
         index = step * self.simulations + simulation
         rows = self.ring.view(-1, self.ring.shape[-1]).index_select(0, index.view(-1))
@@ -186,10 +161,8 @@ class Replay:
                 )
             kept = rows[-self.capacity :].to(self.device)
             self.ring[torch.arange(stop - len(kept), stop, device=self.device) % self.capacity] = kept
-        added = self.saved = state["added"]
-        held = torch.arange(max(0, added - self.capacity), added, device=self.device)
-        self.rewards = 0
-        self._write(self.ring[held % self.capacity], added)
+        self.saved = state["added"]
+        self._end_at(state["added"])
         self.segments = dict(state["segments"])
 
     def prune(self, folder: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from kltransfer.config.identity import ABSENT, config_hash, differences, reconcile
+from kltransfer.config.identity import ABSENT, config_hash, differences, reconcile, without_gone
 from tests.conftest import Compose
 
 
@@ -72,3 +72,11 @@ def test_an_option_of_the_loggers_that_is_gone_does_not_stop_an_old_run(compose:
     assert settled.logger == {"wandb": False, "tensorboard": False}
     assert changed["logger.tensorboard"] == (False, True)
     assert "logger.name" not in changed
+
+
+def test_options_that_are_gone_leave_the_groups_named_and_no_others(compose: Compose) -> None:
+    content = OmegaConf.to_container(compose())
+    assert isinstance(content, dict)
+    old = {**content, "regime": {**content["regime"], "gone": 1}, "agent": {**content["agent"], "gone": 1}}
+    assert without_gone(old, ("regime",)) == {**content, "agent": old["agent"]}
+    assert without_gone(old) == old

@@ -158,7 +158,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "is not a mapping": lambda content: content.update(config="config"),
     "holds an interpolation": lambda content: content["config"].update(label="${oc.env:HOME}"),
     "there is no option lerner_steps": lambda content: content["config"].update(lerner_steps=1),
-    "learner_steps makes no sense": lambda content: content["config"].update(learner_steps="many"),
+    "learner_steps=many makes no sense": lambda content: content["config"].update(learner_steps="many"),
 }
 
 

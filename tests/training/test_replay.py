@@ -53,31 +53,6 @@ def test_a_window_is_consecutive_steps_of_one_simulation(count: int) -> None:
     torch.testing.assert_close(window.first, (step % 7 == 0).float())
 
 
-def test_a_share_of_the_windows_starts_in_the_steps_before_a_reward() -> None:
-    replay = Replay(400, 2, SIZES, reward_share=0.5)
-    for start in range(0, 1000, 100):
-        rows = steps(start, 100)
-        rewards = torch.zeros(100, 2)
-        rewards[70, 1] = 60.0 if start in (300, 800) else 0.0  # the first one leaves the ring
-        replay.add(replay.pack(rows._replace(reward=rewards)))
-    window = draw(replay)
-    step, simulation = window.observation[0].unbind(-1)
-    near = (simulation == 1) & (step >= 870 - 40) & (step <= 870)
-    uniform = 41 / (2 * (400 - 5 + 1))
-    assert near[:2000].all() and abs(near[2000:].float().mean() - uniform) < 0.02
-    assert step.min() >= 600 and step.max() <= 995
-
-
-def test_a_restored_replay_knows_where_its_rewards_are(tmp_path: Path) -> None:
-    replay, other = (Replay(20, 2, SIZES, reward_share=0.5) for _ in range(2))
-    for start in range(0, 48, 6):
-        replay.add(replay.pack(steps(start, 6)))
-    other.restore(tmp_path, replay.save(tmp_path))
-    assert torch.equal(other.rewarded, replay.rewarded) and len(other.rewarded) > 0
-    for ours, theirs in zip(draw(replay), draw(other), strict=True):
-        assert torch.equal(ours, theirs)
-
-
 def test_windows_are_drawn_uniformly_from_what_the_ring_holds() -> None:
     window = draw(filled(33), batch=32_000)
     starts, counts = (100 * window.observation[0, :, 0] + window.observation[0, :, 1]).unique(
