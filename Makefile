@@ -28,8 +28,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: install ## install, then train a Ball until it reaches its targets: about five minutes
-	$(BIN)/kltransfer body=ball task=go_to_target label=demo learner_steps=3_000_000
+demo: install ## install, then train a Ball until it reaches its targets: a few minutes
+	$(BIN)/kltransfer body=ball task=go_to_target label=demo learner_steps=1_500_000
 
 test: install ## install, then run all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
