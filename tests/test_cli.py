@@ -98,7 +98,7 @@ BAD = {
     "experiment=fig3left": "there is no experiment 'fig3left', did you mean fig3_left?",
     "hydra/launcher=slrm": "there is no hydra/launcher 'slrm', did you mean slurm?",
     "body=null": "body=null makes no sense: choose one of ant, ball, quadruped",
-    "experiment=null": "experiment=null makes no sense: choose one of ant_go_to_target",
+    "experiment=null": "experiment=null makes no sense: choose one of fig3_center",
     "body=3": "a group needs the name of one of its choices",
     "bodi=ant": "there is no option bodi, did you mean body?",
     "learner_steps=-5": "learner_steps=-5 makes no sense",

@@ -20,7 +20,7 @@ PRETRAINED = "pretrained"  # the folder of the sources of transfers
 AGENTS = {"svg0": "SVG-0", "distral": "DISTRAL", "hierarchical": "Hierarchical"}
 PRIORS = {"isotropic": "Isotropic", "ar1": "AR-1", "ar_learned": "AR-Learned"}
 SCRATCH = "Hierarchical (scratch)"
-PANEL_GROUPS = ("body", "task", "regime", "scale")  # what the runs of a panel share, see `panel_key`
+PANEL_GROUPS = ("body", "task", "room", "regime", "scale")  # what the runs of a panel share, see `panel_key`
 
 
 def run_path(config: DictConfig) -> Path:
@@ -45,8 +45,8 @@ def pretrained_path(config: DictConfig) -> Path:
 def method_name(config: DictConfig) -> str:
     """Return the words of a method, such as hierarchical-ar1-shared-task-from-move_box.
 
-    Agent, prior and sharing; then what is transferred from where; then regime and scale where they are
-    not the usual ones; then +label.
+    Agent, prior and sharing; then what is transferred from where; then room, regime and scale where they
+    are not the usual ones; then +label.
     """
     words = [config.agent.name]
     if config.agent.name == "hierarchical":
@@ -54,9 +54,15 @@ def method_name(config: DictConfig) -> str:
     if config.transfer_mode.name != "none":
         words += [config.transfer_mode.name, "from", _source_words(config.transfer_mode.source)]
         words += [] if config.transfer_mode.kl_shaping else ["no_kl"]
+    words += [config.room.name] if config.room.name != usual_room(config.task.boxes) else []
     words += [config.regime.name] if config.regime.name != USUAL_REGIME else []
     words += [config.scale.name] if config.scale.name != USUAL_SCALE else []
     return "-".join(words) + (f"+{config.label}" if config.label else "")
+
+
+def usual_room(boxes: int) -> str:
+    """Return the room that the tasks with so many boxes choose."""
+    return "small" if boxes else "authors"
 
 
 def _source_words(source: Mapping[str, Any]) -> str:
@@ -179,8 +185,8 @@ def source_title(config: Mapping[str, Any]) -> str:
     return "from " + ", ".join(words) if words else "from a checkpoint" if source else ""
 
 
-def panel_key(config: Mapping[str, Any], pretrained: bool = False) -> tuple[str, str, str, str, str]:
-    """Return what the runs of a panel share: (experiment, body, task, regime, scale).
+def panel_key(config: Mapping[str, Any], pretrained: bool = False) -> tuple[str, ...]:
+    """Return what the runs of a panel share: (experiment, body, task, room, regime, scale).
 
     Pretrained sources belong to no experiment: several may use them.
     """
@@ -188,6 +194,7 @@ def panel_key(config: Mapping[str, Any], pretrained: bool = False) -> tuple[str,
         PRETRAINED if pretrained else str(config.get("experiment") or "none"),
         body_title(config),
         task_title(config),
+        str(option(config, "room")),
         str(option(config, "regime")),
         str(option(config, "scale")),
     )

@@ -52,6 +52,11 @@ class Scale:
 
 
 @dataclass
+class Room:
+    name: Annotated[str, NameOf("room")] = MISSING
+
+
+@dataclass
 class Wandb:
     mode: Annotated[str, OneOf("online", "offline", "disabled")] = MISSING
     project: Annotated[str, Text(_WANDB_NAME, "use letters, digits and _ . -")] = MISSING
@@ -77,6 +82,7 @@ class Config:
 
     body: Body = field(default_factory=Body)
     task: Task = field(default_factory=Task)
+    room: Room = field(default_factory=Room)
     arena: Arena = field(default_factory=Arena)
     agent: AgentOptions = field(default_factory=AgentOptions)
     hl_prior: PriorOptions = field(default_factory=PriorOptions)

@@ -71,7 +71,7 @@ def _load(config: DictConfig, conf: Path, group: str, name: str) -> None:
     """Put option `name` of a group into `config`, in place of what is there.
 
     Understands what the groups of `conf` use of Hydra: `# @package _global_`, and defaults of the forms
-    `name@group` and `override /group: name`.
+    `name@group` and `override /group: name`. A room is left as it is: a transfer keeps to one room.
     """
     names = choices(conf, group)
     if name not in names:
@@ -84,7 +84,9 @@ def _load(config: DictConfig, conf: Path, group: str, name: str) -> None:
             _load(config, conf, package or group, base)
         else:
             for key, base in default.items():
-                _load(config, conf, key.removeprefix("override").strip().removeprefix("/"), base)
+                other = key.removeprefix("override").strip().removeprefix("/")
+                if other != "room":
+                    _load(config, conf, other, base)
     if file.read_text().startswith("# @package _global_"):
         config.merge_with(preset)
     else:

@@ -74,7 +74,7 @@ class GymVectorEnv(VectorEnv[Observation, Array, Any]):
             raise ValueError(f"unknown observations {observations!r}: choose among {', '.join(FORMS)}")
         if render_mode not in (None, *RENDER_MODES):
             raise ValueError(f"unknown render_mode {render_mode!r}: choose None or rgb_array")
-        room = usual_arena(body)
+        room = usual_arena(body, task)
         for option in sorted(set(arena or {}) - vars(room).keys()):
             raise ValueError(f"unknown option {option!r} of the arena: choose among {', '.join(vars(room))}")
         room = replace(room, **(arena or {}))
@@ -214,17 +214,20 @@ def observation_space(layout: ObservationLayout, form: str) -> spaces.Space:
     )
 
 
-def usual_arena(body: str) -> Arena:
-    """Return the room that the command `kltransfer body=..` gives a body. Raises ValueError for its name."""
+def usual_arena(body: str, task: str) -> Arena:
+    """Return the room of the command `kltransfer body=.. task=..`. Raises ValueError for unknown names."""
     if body not in BODIES:
         raise ValueError(f"unknown body {body!r}: choose among {', '.join(BODIES)}")
+    if task not in task_names():
+        raise ValueError(f"unknown task {task!r}: choose among {', '.join(task_names())}")
     conf = conf_folder()
     config = OmegaConf.load(conf / "config.yaml")
     groups = [group for group in config.defaults if isinstance(group, DictConfig)]
     scale = next(group.scale for group in groups if "scale" in group)
+    room = next(group["/room"] for group in OmegaConf.load(conf / f"task/{task}.yaml").defaults)
     options = OmegaConf.structured(Arena)
     # In the order in which Hydra merges them.
-    for file in ("config", f"body/{body}", f"scale/{scale}"):
+    for file in (f"room/{room}", "config", f"body/{body}", f"scale/{scale}"):
         options.merge_with(OmegaConf.select(OmegaConf.load(conf / f"{file}.yaml"), "arena") or {})
     arena = OmegaConf.to_object(options)
     assert isinstance(arena, Arena)

@@ -24,7 +24,7 @@ def load_task(name: str) -> Task:
     """Read a task's YAML by its name; raise ValueError for an unknown one."""
     if name not in task_names():
         raise ValueError(f"unknown task {name!r}: choose among {', '.join(task_names())}")
-    options = OmegaConf.load(conf_folder() / "task" / f"{name}.yaml")
+    options = OmegaConf.load(conf_folder() / "task" / f"{name}.yaml").task
     return cast(Task, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Task), options)))
 
 

@@ -1,4 +1,4 @@
-"""One panel: the methods compared on one body and task, in one regime, at one scale."""
+"""One panel: the methods compared on one body and task, in one regime, in one room, at one scale."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from kltransfer.report.runs import Run, read_runs
 from kltransfer.report.style import SPARE_STYLES, Style, assign_styles
 from kltransfer.run.status import State
 
-Key = tuple[str, str, str, str, str]  # experiment, body, task, regime, scale
+Key = tuple[str, ...]  # experiment, body, task, room, regime, scale
 
 # Runs of one method may differ in these options.
 VARYING = ({*FREE} - {"label"}) | {"learner_steps", "seed", "transfer_seed"}
@@ -89,11 +89,12 @@ class Panel:
 
     @property
     def subtitle(self) -> str:
-        """Return regime, scale and transfer, which the title leaves out."""
-        experiment, _, _, regime, scale = self.key
+        """Return room, regime, scale and transfer, which the title leaves out."""
+        experiment, _, _, room, regime, scale = self.key
         sources = " or ".join(sorted({source_title(run.config) for run in self.runs} - {""}))
         words = [
             f"transfer {sources}" if sources else "",
+            f"{room} room" if room != "none" else "",
             REGIMES.get(regime, regime),
             f"{scale} scale" if scale != "none" else "",
             "pretraining" if experiment == PRETRAINED else "" if experiment in NO_EXPERIMENT else experiment,
@@ -103,10 +104,8 @@ class Panel:
     @property
     def slug(self) -> str:
         """Return the name of the panel's files."""
-        experiment, body, task, regime, scale = self.key
-        words = [
-            word for word in (experiment, task, body, regime, scale) if word not in (*NO_EXPERIMENT, "replay")
-        ]
+        experiment, body, task, *rest = self.key
+        words = [word for word in (experiment, task, body, *rest) if word not in (*NO_EXPERIMENT, "replay")]
         return re.sub(r"[^a-z0-9_]+", "-", "_".join(words).lower())
 
     @property

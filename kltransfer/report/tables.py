@@ -156,7 +156,7 @@ def write_csv(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
 def panel_record(panel: Panel) -> Record:
     """Return the columns that name a panel."""
-    return dict(zip(("experiment", "body", "task", "regime", "scale"), panel.key, strict=True))
+    return dict(zip(("experiment", "body", "task", "room", "regime", "scale"), panel.key, strict=True))
 
 
 def _method_row(panel: Panel, summary: Summary, method: MethodSummary) -> Row:

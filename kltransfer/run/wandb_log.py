@@ -38,7 +38,7 @@ MODES = ("online", "offline", "disabled")
 STEPS = "learner_steps"
 INIT_SECONDS = 30.0  # for the service to answer, before a run is mirrored to files alone
 FINISH_SECONDS = 10.0  # for the last uploads, short enough for a preempted job to be requeued after it
-AXES = ("body", "task", "agent", "hl_prior", "ll_sharing", "transfer_mode", "regime", "scale")
+AXES = ("body", "task", "agent", "hl_prior", "ll_sharing", "transfer_mode", "room", "regime", "scale")
 
 _log = logging.getLogger(__name__)
 

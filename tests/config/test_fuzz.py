@@ -30,7 +30,7 @@ STARTS = (
     "agent=svg0",
     "agent=distral hl_prior=none",
     "hl_prior=ar_learned ll_sharing=separate task=move_two_boxes",
-    "body=ant regime=on_policy scale=mini",
+    "body=ant regime=on_policy room=small",
     "task=move_box_3 transfer_mode=task transfer_mode.source.task=move_box",
     "body=ant transfer_mode=body transfer_mode.source.body=ball",
 )
@@ -193,7 +193,7 @@ def run(compose: Compose, seed: int, count: int) -> tuple[int, int]:
 
 def test_a_few_hundred_option_lists_are_refused_in_a_sentence_or_hold(compose: Compose) -> None:
     accepted, refused = run(compose, seed=0, count=300)
-    assert accepted > 50 and refused > 100
+    assert accepted > 40 and refused > 100
 
 
 @pytest.mark.slow

@@ -56,11 +56,11 @@ def test_differences_are_named_by_their_dotted_option() -> None:
 def test_another_command_may_change_what_does_not_decide_the_result_whatever_read_its_config(
     compose: Compose,
 ) -> None:
-    frozen = OmegaConf.create(OmegaConf.to_container(compose("scale=mini", "log_every=5")))
-    asked = OmegaConf.create(OmegaConf.to_container(compose("scale=mini", "log_every=7", "label=other")))
+    frozen = OmegaConf.create(OmegaConf.to_container(compose("scale=gpu", "log_every=5")))
+    asked = OmegaConf.create(OmegaConf.to_container(compose("scale=gpu", "log_every=7", "label=other")))
     assert isinstance(frozen, DictConfig) and isinstance(asked, DictConfig)
     settled, changed = reconcile(frozen, asked, keep_all=False)
-    assert (settled.log_every, settled.label, settled.scale.name) == (7, "other", "mini")
+    assert (settled.log_every, settled.label, settled.scale.name) == (7, "other", "gpu")
     assert changed == {}
 
 

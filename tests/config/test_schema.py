@@ -29,7 +29,7 @@ def choices(group: str) -> list[str]:
     "word",
     [
         f"{group}={choice}"
-        for group in ("body", "task", "agent", "regime", "scale", "logger")
+        for group in ("body", "task", "room", "agent", "regime", "scale", "logger")
         for choice in choices(group)
     ]
     + [

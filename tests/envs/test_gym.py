@@ -56,7 +56,7 @@ def test_gymnasium_finds_the_environments_without_an_import_of_ours() -> None:
 def test_the_room_is_that_of_the_command(body: str, compose: Compose) -> None:
     for task in task_names():
         config = compose(f"body={body}", f"task={task}")
-        assert asdict(usual_arena(body)) == OmegaConf.to_container(config.arena)
+        assert asdict(usual_arena(body, task)) == OmegaConf.to_container(config.arena)
         assert asdict(load_task(task)) == OmegaConf.to_container(config.task)
 
 

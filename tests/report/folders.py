@@ -47,6 +47,7 @@ def config(
         "ll_sharing": {"name": "none" if flat else sharing},
         "transfer_mode": {"name": transfer, "source": dict(source or {}), "kl_shaping": kl_shaping},
         "regime": {"name": "replay"},
+        "room": {"name": "authors"},
         "scale": {"name": "laptop"},
         "algorithm": {"kl_cost": kl_cost, "batch_size": 64},
         "label": label,

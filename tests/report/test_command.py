@@ -46,7 +46,7 @@ def test_every_panel_has_its_figures_and_the_papers_figure_its_arrangement(repor
 def test_the_tables_can_be_quoted_in_a_text(report: Path) -> None:
     _, *panels = (report / "tables.md").read_text().split("## ")
     whole, half = panels
-    assert whole.startswith("Go to 1 of 3 targets, Ball: laptop scale, fig3_left\n")
+    assert whole.startswith("Go to 1 of 3 targets, Ball: authors room, laptop scale, fig3_left\n")
     assert re.search(r"^\| AR-1 \| 3 of 3 \| \d+\.\d ± \d+\.\d \|", whole, re.MULTILINE)
     assert re.search(r"^\| AR-1 \| 1\.00 \[1\.00, 1\.00\] \|  \|$", whole, re.MULTILINE)
     assert re.search(r"^\| AR-1 \| 1 of 3 \| \d+\.\d \|", half, re.MULTILINE)

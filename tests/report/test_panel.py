@@ -13,12 +13,13 @@ def names(comparison: Comparison) -> list[list[str]]:
     return [[group.name for group in panel.groups] for panel in comparison.panels]
 
 
-def test_panels_are_split_by_experiment_body_task_regime_and_scale(tmp_path: Path) -> None:
+def test_panels_are_split_by_experiment_body_task_room_regime_and_scale(tmp_path: Path) -> None:
     write_run(tmp_path, config())
     write_run(tmp_path, config(experiment="fig3_center", task="move_box", body="ant"))
     write_run(tmp_path, config(experiment="fig6_left", regime={"name": "on_policy"}))
     write_run(tmp_path, config(experiment="none", scale={"name": "paper"}))
     write_run(tmp_path, config(experiment="none", label="x"))
+    write_run(tmp_path, config(experiment="none", label="y", room={"name": "small"}))
     panels = compare([tmp_path]).panels
     assert [(panel.experiment, panel.title) for panel in panels] == [
         ("fig3_left", "Go to 1 of 3 targets, Ball"),
@@ -26,8 +27,9 @@ def test_panels_are_split_by_experiment_body_task_regime_and_scale(tmp_path: Pat
         ("fig6_left", "Go to 1 of 3 targets, Ball"),
         ("none", "Go to 1 of 3 targets, Ball"),
         ("none", "Go to 1 of 3 targets, Ball"),
+        ("none", "Go to 1 of 3 targets, Ball"),
     ]
-    assert len({panel.slug for panel in panels}) == 5
+    assert len({panel.slug for panel in panels}) == 6
     assert "quasi on-policy" in panels[2].subtitle
 
 
