@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SMALLEST = {
+    "chance": ["--episodes", "64", "--bodies", "ball", "--tasks", "gather_boxes"],
     "physics": ["--simulations", "2", "--repeats", "1", "--bodies", "ball", "--tasks", "move_box"],
     "actor": ["--simulations", "2", "--repeats", "1", "--bodies", "ball", "--tasks", "move_box"],
     "learner": ["--repeats", "1", "--seconds", "0.001", "--agents", "svg0", "--scales", "laptop"],
