@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from tests.sealed import leave_checkpoint
+
 TASKS = {
     "go_to_target": {"goals": "walker_to_target", "targets": 3, "boxes": 0},
     "move_box": {"goals": "box_to_target", "targets": 1, "boxes": 1},
@@ -99,6 +101,8 @@ def write_run(
         "updated": updated,
         "message": message,
     }
+    if state == "finished":
+        status["checkpoint"] = leave_checkpoint(folder)
     (folder / "status.json").write_text(json.dumps(status))
     provenance = [{"git": {"revision": "0123456789abcdef", "dirty": False}, "host": "node1"}]
     (folder / "provenance.json").write_text(json.dumps(provenance))

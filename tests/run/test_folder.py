@@ -15,17 +15,20 @@ from omegaconf import DictConfig, OmegaConf
 
 from kltransfer.errors import Preempted, RunFolderError
 from kltransfer.run.folder import RunFolder, outputs_root, settle
-from kltransfer.run.status import State, Status, read_status
+from kltransfer.run.status import State, Status, is_finished, read_status
 from tests.conftest import Compose
+from tests.sealed import leave_checkpoint
 
 HOLD = """
 import sys
 from pathlib import Path
 from omegaconf import OmegaConf
 from kltransfer.run.folder import RunFolder
+from kltransfer.seal import header
 with RunFolder(Path(sys.argv[1]), OmegaConf.load(sys.argv[2])) as run_folder:
     print("held", flush=True)
     sys.stdin.readline()
+    (run_folder.path / "checkpoint.pt").write_bytes(header(b""))
 print("released", flush=True)
 """
 
@@ -209,8 +212,8 @@ def test_waiting_ends_when_the_owner_is_done_and_sees_what_it_left(
 
 def test_without_transfer_the_transfer_seed_makes_no_other_run(compose: Compose, tmp_path: Path) -> None:
     scratch, other = compose("transfer_seed=0"), compose("transfer_seed=1")
-    with RunFolder(tmp_path / "run", scratch):
-        pass
+    with RunFolder(tmp_path / "run", scratch) as run_folder:
+        leave_checkpoint(run_folder.path)
     with RunFolder(tmp_path / "run", other) as run_folder:
         assert run_folder.finished
     transfer = ["task=move_box_3", "transfer_mode=task", "transfer_mode.source.task=move_box"]
@@ -243,19 +246,22 @@ def test_a_block_that_ends_is_a_finished_run(folder: Path, config: DictConfig) -
     with RunFolder(folder, config) as run_folder:
         assert read_status(folder).state == "running"
         run_folder.update(learner_steps=5, episode_return=1.5, success_rate=float("nan"))
+        leave_checkpoint(folder)
         running = read_status(folder)
     assert running.learner_steps == 5
     assert running.budget == config.learner_steps
     assert running.success_rate is None
     assert running.pid == os.getpid()
     finished = read_status(folder)
-    assert finished == replace(running, state=State.FINISHED, updated=finished.updated)
+    told = {"state": State.FINISHED, "updated": finished.updated, "checkpoint": finished.checkpoint}
+    assert finished == replace(running, **told)
+    assert is_finished(folder, finished)
     assert finished.updated >= running.updated
 
 
 def test_a_finished_run_stays_as_it_is(folder: Path, config: DictConfig) -> None:
-    with RunFolder(folder, config):
-        pass
+    with RunFolder(folder, config) as run_folder:
+        leave_checkpoint(run_folder.path)
     before = (folder / "status.json").read_bytes()
     with RunFolder(folder, config) as run_folder:
         assert run_folder.finished

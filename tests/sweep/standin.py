@@ -11,6 +11,7 @@ from kltransfer.cores import cores
 from kltransfer.errors import Preempted
 from kltransfer.run.folder import RunFolder
 from kltransfer.run.preemption import StopRequest
+from tests.sealed import leave_checkpoint
 
 UNLUCKY = "unlucky.log"  # a file in the folder of a run that is to fail
 
@@ -42,6 +43,7 @@ def count(run: RunFolder, stop: StopRequest) -> None:
         steps += 1
         file.write_text(str(steps))
         run.update(learner_steps=steps, learner_steps_per_second=10.0)
+    leave_checkpoint(run.path)
     (run.path / "ended").write_text(str(time.time()))
     (run.path / "cores").write_text(str(cores()))
 

@@ -16,6 +16,7 @@ from kltransfer.sweep.plan import Entry
 from kltransfer.sweep.squeue import Queued
 from kltransfer.sweep.state import state, states
 from kltransfer.sweep.submission import Submission, mark, read_submission
+from tests.sealed import leave_checkpoint
 
 # One worker: the tests of this folder time what many processes do.
 pytestmark = pytest.mark.xdist_group("sweep")
@@ -43,6 +44,8 @@ def hold() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
 def says(folder: Path, told: str, **more: object) -> None:
     folder.mkdir(exist_ok=True)
     content = {"state": told, "learner_steps": 400, "budget": 1000, "learner_steps_per_second": 2.0, **more}
+    if told == "finished":
+        content["checkpoint"] = leave_checkpoint(folder)
     (folder / "status.json").write_text(json.dumps(content))
 
 
@@ -71,6 +74,11 @@ def test_a_lock_is_seen_while_it_is_held_and_not_after_a_kill(
 def test_a_run_that_nobody_holds_is_what_it_said_last(tmp_path: Path, told: str, expected: State) -> None:
     says(tmp_path, told)
     assert state(tmp_path, None) == expected
+
+
+def test_a_run_that_says_finished_of_no_checkpoint_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "status.json").write_text(json.dumps({"state": "finished"}))
+    assert state(tmp_path, None) == State.LOST
 
 
 def test_a_run_that_a_process_holds_is_running(
