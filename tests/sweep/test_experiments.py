@@ -31,10 +31,10 @@ METHODS = {
     "fig4a_right": TASK,
     "fig4b_left": ("separate", "shared", "distral", "scratch"),
     "fig4b_right": ("separate", "shared", "distral", "scratch"),
-    "fig5_1": ("kl", "no_kl", "scratch"),
-    "fig5_2": ("kl", "no_kl", "scratch"),
-    "fig5_3": ("kl", "no_kl", "scratch"),
-    "fig5_4": ("kl", "no_kl", "scratch"),
+    "fig5_1": ("kl", "no_kl", "blind", "scratch"),
+    "fig5_2": ("kl", "no_kl", "blind", "scratch"),
+    "fig5_3": ("kl", "no_kl", "blind", "scratch"),
+    "fig5_4": ("kl", "no_kl", "blind", "scratch"),
     "fig6_left": ("svg0", "distral", "ar1"),
     "fig6_right": ("svg0", "distral", "ar1"),
 }
@@ -102,8 +102,14 @@ def test_a_transfer_panel_is_ten_transfers_of_five_pretrainings_and_five_runs_fr
     command: Command,
 ) -> None:
     runs = command("experiment=fig5_1")
-    assert Counter(run.method for run in runs) == {PRETRAINING: 5, "kl": 10, "no_kl": 10, "scratch": 5}
-    assert len({run.folder for run in runs}) == 30
+    assert Counter(run.method for run in runs) == {
+        PRETRAINING: 5,
+        "kl": 10,
+        "no_kl": 10,
+        "blind": 5,
+        "scratch": 5,
+    }
+    assert len({run.folder for run in runs}) == 35
 
 
 def test_both_ways_to_use_a_low_level_share_their_pretraining(command: Command) -> None:
