@@ -1,35 +1,45 @@
-"""How long a Ball needs to learn to go to its targets.
+"""How long a body needs to learn to go to its targets, beside agents of stable-baselines3.
 
-    python benchmarks/success.py [--seeds 0,1,2,3,4] [--limit 150]
+    python benchmarks/success.py [--body ant] [--seeds 0,1,2,3,4] [--limit 150]
 
 Runs the command with the default config, one agent and seed after the other, until a row of its metrics shows
-the success rate (of the last 200 episodes) that is aimed at, and stops it there. Seconds count from the start
-of the process, by the clock on the wall, in steps of the interval between two rows; other work on the machine
-lengthens them.
+the success rate (of the last 200 episodes) that is aimed at, and stops it there. SAC and TD3 of
+stable-baselines3 learn the same task through its Gymnasium environment, with their default settings. Seconds
+count from the start of the process, by the clock on the wall, for ours in steps of the interval between two
+rows; other work on the machine lengthens them.
 """
 
+import json
 import statistics
+import subprocess
+import sys
 import tempfile
+import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from job import folder_size, run_until
-from tables import Report, parser
+from tables import ROOT, Report, parser
 
 AGENTS = ("hierarchical", "svg0", "distral")
+PEERS = ("SAC", "TD3")
+BODIES = ("ball", "ant", "quadruped")
 
 
 def main() -> None:
     """Print one row per agent and seed, then the medians."""
     options = parser(__doc__)
+    options.add_argument("--body", default="ball", choices=BODIES)
     options.add_argument("--seeds", default="0", help="numbers with commas")
-    options.add_argument("--agents", nargs="+", default=AGENTS, choices=AGENTS)
+    options.add_argument("--agents", nargs="*", default=AGENTS, choices=AGENTS)
+    options.add_argument("--peers", nargs="*", default=PEERS, choices=PEERS)
     options.add_argument("--success", type=float, default=0.9)
     options.add_argument("--limit", type=float, default=150, help="seconds after which a run is given up")
     options.add_argument("words", nargs="*", help="of every job, as in log_every=20_000")
     arguments = options.parse_args()
     report = Report("success", arguments)
     report.table(
-        f"Ball, go to target, to a success rate of {arguments.success:g}",
+        f"{arguments.body.capitalize()}, go to target, to a success rate of {arguments.success:g}",
         {
             "agent": "<12",
             "seed": ">4",
@@ -45,7 +55,13 @@ def main() -> None:
         for seed in arguments.seeds.split(","):
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name) / "run"
-                words = ["body=ball", "task=go_to_target", f"agent={agent}", f"seed={seed}", *arguments.words]
+                words = [
+                    f"body={arguments.body}",
+                    "task=go_to_target",
+                    f"agent={agent}",
+                    f"seed={seed}",
+                    *arguments.words,
+                ]
                 found = run_until(words, folder, "success_rate", arguments.success, arguments.limit)
                 size = folder_size(folder) / 1e6
             if found is None:
@@ -61,10 +77,27 @@ def main() -> None:
         what = f"seconds to {arguments.success:g} success, {agent}, median of {len(values)} seeds"
         # a run that was given up is longer than its limit, and no more is known
         report.target(what, None if median == float("inf") else median, most=120)
+    if find_spec("stable_baselines3") is None:
+        report.note("stable-baselines3 is not installed and is left out.")
+        arguments.peers = ()
+    for peer in arguments.peers:
+        for seed in arguments.seeds.split(","):
+            told = sb3(peer, arguments.body, seed, arguments.success, arguments.limit)
+            reached = told["success"] >= arguments.success
+            report.row(peer, seed, told["seconds"] if reached else None, None, told["steps"], None, None)
     report.note(
         f"A dash: not within {arguments.limit:g} s. The run folder is that of a stopped run, with its replay."
     )
     report.save()
+
+
+def sb3(agent: str, body: str, seed: str, success: float, limit: float) -> dict[str, float]:
+    """Train an agent of stable-baselines3 in a process of its own; return its seconds and what it prints."""
+    program = str(ROOT / "benchmarks" / "sb3_process.py")
+    command = [sys.executable, "-W", "ignore", program, agent, body, seed, str(success), str(limit)]
+    start = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {"seconds": time.perf_counter() - start, **json.loads(done.stdout.splitlines()[-1])}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ SMALLEST = {
     "learner": ["--repeats", "1", "--seconds", "0.001", "--agents", "svg0", "--scales", "laptop"],
     "overlap": ["--repeats", "1", "--rounds", "1"],
     "peers": ["--repeats", "1", "--seconds", "0.01", "--python", "no/such/python", "--agents", "svg0"],
-    "success": ["--agents", "svg0", "--success", "0", "--", "log_every=1_000"],
+    "success": ["--agents", "svg0", "--peers", "--success", "0", "--", "log_every=1_000"],
     "growth": [
         "--repeats",
         "1",
