@@ -6,6 +6,7 @@ Hydra imports this file at every start of every Hydra program, so the functions 
 from __future__ import annotations
 
 import math
+import os
 import sys
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -48,6 +49,8 @@ class SweepLauncher(Launcher):
         if not job_overrides:
             raise ConfigError("The sweep has no runs: one of its lists is empty.")
         root = outputs_root().absolute()
+        # The processes and jobs of the runs inherit it.
+        os.environ.update({name: str(value) for name, value in self.config.hydra.job.env_set.items()})
 
         def source(config: DictConfig) -> tuple[DictConfig, Path] | None:
             found = source_config(config, conf_dir())

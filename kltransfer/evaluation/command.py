@@ -2,7 +2,7 @@
 
 With --export it also writes a folder from which others can load the agent.
 
-Exit codes: 0 done; 1 with one sentence on standard error; 2 a command line that makes no sense.
+Exit codes: 0 done; 1 with one sentence on standard error; 2 for a command line that makes no sense.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kltransfer.atomic import write_atomically
-from kltransfer.errors import OutputError, UserError
+from kltransfer.errors import OutputError
 from kltransfer.evaluation.opengl import choose_opengl
 from kltransfer.evaluation.output import check_folder, check_output, writing
 
@@ -33,27 +32,24 @@ NOTE = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
+    """Run the command and return 0. Raises `UserError`, which `console` prints."""
     options = _parse(arguments)
     outputs = (
         (options.json, (".json",)),
         (options.video, (".mp4", ".gif")),
         (options.show_latents, (".png",)),
     )
-    try:
-        for path, suffixes in outputs:
-            if path is not None:
-                check_output(path, suffixes, options.force)
-        if options.export is not None:
-            check_folder(options.export, options.force)
-        # MuJoCo reads this when it is first imported, hence the imports within functions below.
-        if options.video:
-            os.environ["MUJOCO_GL"] = choose_opengl()
-        else:
-            os.environ.setdefault("MUJOCO_GL", "disable")
-        _evaluate(options)
-    except UserError as error:
-        return _fail(error)
+    for path, suffixes in outputs:
+        if path is not None:
+            check_output(path, suffixes, options.force)
+    if options.export is not None:
+        check_folder(options.export, options.force)
+    # MuJoCo reads this when it is first imported, hence the imports within functions below.
+    if options.video:
+        os.environ["MUJOCO_GL"] = choose_opengl()
+    else:
+        os.environ.setdefault("MUJOCO_GL", "disable")
+    _evaluate(options)
     return 0
 
 
@@ -181,12 +177,3 @@ def _natural(word: str) -> int:
     if not word.isdecimal():
         raise argparse.ArgumentTypeError(f"{word} is not a whole number from 0 up")
     return int(word)
-
-
-def _fail(error: Exception) -> int:
-    print(f"kltransfer-eval: {error}", file=sys.stderr)
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,33 +10,29 @@ from kltransfer.errors import ReportError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the report of some folders; return 0, or 1 with one sentence on stderr."""
+    """Write the report of some folders and return 0. Raises `ReportError`, which `console` prints."""
     options = _parser().parse_args(arguments)
     out = options.out or options.folders[0] / "report"
+    from kltransfer.report.panel import compare, contents
+
+    comparison = compare(options.folders)
+    # Imported here, because importing scipy and matplotlib takes seconds and a refusal needs neither.
+    from kltransfer.report.summary import Threshold
+    from kltransfer.report.write import write_report
+
     try:
-        from kltransfer.report.panel import compare, contents
-
-        comparison = compare(options.folders)
-        # Imported here, because importing scipy and matplotlib takes seconds and a refusal needs neither.
-        from kltransfer.report.summary import Threshold
-        from kltransfer.report.write import write_report
-
         page, sections = write_report(comparison, out, Threshold(options.threshold))
-        print(f"{contents(comparison.runs)}.")
-        for section in sections:
-            if section.claim:
-                print(f"{section.claim.statement}. {section.panel.title}. {section.claim.numbers}")
-        print(page)
-        if options.wandb:
-            from kltransfer.report.wandb_page import publish
-
-            print(publish(comparison, sections, options.entity, options.project))
-    except ReportError as error:
-        print(error, file=sys.stderr)
-        return 1
     except OSError as error:
-        print(f"The report cannot be written: {error}.", file=sys.stderr)
-        return 1
+        raise ReportError(f"the report cannot be written: {error}.") from error
+    print(f"{contents(comparison.runs)}.")
+    for section in sections:
+        if section.claim:
+            print(f"{section.claim.statement}. {section.panel.title}. {section.claim.numbers}")
+    print(page)
+    if options.wandb:
+        from kltransfer.report.wandb_page import publish
+
+        print(publish(comparison, sections, options.entity, options.project))
     return 0
 
 

@@ -215,7 +215,7 @@ def film(folder: Path, log: MetricsLog) -> None:
     """
     words = [str(folder), "--episodes", "0", "--video", str(folder / "video.mp4"), "--force"]
     environment = {name: value for name, value in os.environ.items() if name != "MUJOCO_GL"}
-    command = [sys.executable, "-m", "kltransfer.evaluation.command", *words]
+    command = [sys.executable, "-c", "from kltransfer.console import evaluate; evaluate()", *words]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         log.progress.say(f"warning: no video: {done.stderr.strip()}")

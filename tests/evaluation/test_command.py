@@ -13,6 +13,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from kltransfer.checkpoint import save
+from kltransfer.errors import UserError
 from kltransfer.evaluation.command import main
 from kltransfer.evaluation.latents import Trace, latents_figure, trace_episode
 from kltransfer.evaluation.trained import load
@@ -49,12 +50,12 @@ def run_dir(tmp_path: Path, saved: dict[str, Any]) -> Path:
 
 def refusal(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
     """Run a command that has to fail with one sentence and nothing else; return the sentence."""
-    assert main([str(word) for word in words]) == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("kltransfer-eval: ")
-    assert err.count("\n") == 1
-    return err
+    with pytest.raises(UserError) as refused:
+        main([str(word) for word in words])
+    assert capsys.readouterr() == ("", "")
+    sentence = str(refused.value)
+    assert "\n" not in sentence
+    return sentence
 
 
 def test_the_same_seed_gives_the_same_file_and_another_seed_another(run_dir: Path, tmp_path: Path) -> None:

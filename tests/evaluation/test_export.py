@@ -10,6 +10,7 @@ import yaml
 
 import kltransfer
 from kltransfer.checkpoint import load, save
+from kltransfer.errors import OutputError
 from kltransfer.evaluation.command import main
 from kltransfer.run.metrics import COLUMNS
 from tests.conftest import Compose
@@ -107,18 +108,16 @@ def test_an_agent_of_a_run_that_goes_on_can_be_exported(run: Path, tmp_path: Pat
     assert "commit: not recorded" in text
 
 
-def test_a_folder_that_holds_something_is_left_alone_unless_forced(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_holds_something_is_left_alone_unless_forced(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "precious").write_text("x")
-    assert main([str(run), "--export", str(folder)]) == 1
-    assert "is not empty" in capsys.readouterr().err
+    with pytest.raises(OutputError, match="is not empty"):
+        main([str(run), "--export", str(folder)])
     export(run, folder, "--force")
     assert (folder / "precious").read_text() == "x"
-    assert main([str(run), "--export", str(folder / "precious")]) == 1
-    assert "it is no folder" in capsys.readouterr().err
+    with pytest.raises(OutputError, match="it is no folder"):
+        main([str(run), "--export", str(folder / "precious")])
 
 
 def test_without_episodes_there_is_no_success_to_tell(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kltransfer.errors import ReportError
 from kltransfer.report.command import main
 from kltransfer.report.curve import panel_curves
 from kltransfer.report.figure import draw, legend_label
@@ -155,18 +156,15 @@ def test_a_panel_in_which_nothing_has_been_logged_is_drawn(tmp_path: Path) -> No
     assert "no memory" in (tmp_path / "report" / "index.html").read_text()
 
 
-def test_a_folder_without_runs_is_one_sentence_and_no_report(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([str(tmp_path)]) == 1
-    assert capsys.readouterr().err == f"There are no runs in {tmp_path}.\n"
+def test_a_folder_without_runs_is_one_sentence_and_no_report(tmp_path: Path) -> None:
+    with pytest.raises(ReportError) as refused:
+        main([str(tmp_path)])
+    assert str(refused.value) == f"There are no runs in {tmp_path}."
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_one_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     write_run(tmp_path, config(), [1], [1.0])
     (tmp_path / "file").touch()
-    assert main([str(tmp_path), "--out", str(tmp_path / "file" / "report")]) == 1
-    assert capsys.readouterr().err.startswith("The report cannot be written: ")
+    with pytest.raises(ReportError, match=r"^the report cannot be written: "):
+        main([str(tmp_path), "--out", str(tmp_path / "file" / "report")])

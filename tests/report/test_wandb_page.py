@@ -90,12 +90,11 @@ def test_the_report_is_saved_to_the_service(
 
 
 def test_a_service_that_refuses_is_one_sentence_and_the_files_stay(
-    outputs: Path, stub: WandbStub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    outputs: Path, stub: WandbStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stub, "answer", lambda *_: {"data": None, "errors": [{"message": "not allowed"}]})
-    assert main([str(outputs), "--wandb"]) == 1
-    error = capsys.readouterr().err
-    assert "W&B did not take the report (" in error
+    with pytest.raises(ReportError, match=r"W&B did not take the report \("):
+        main([str(outputs), "--wandb"])
     assert (outputs / "report" / "index.html").exists()
 
 

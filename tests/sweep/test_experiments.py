@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections import Counter
@@ -135,6 +136,14 @@ def test_a_plain_sweep_is_the_product_of_its_lists(command: Command) -> None:
     runs = command("-m", "agent=svg0,distral", "seed=range(3)")
     assert Counter(run.config.agent.name for run in runs) == {"svg0": 3, "distral": 3}
     assert {run.method for run in runs} == {"svg0", "distral"}
+
+
+def test_the_runs_of_a_sweep_inherit_the_environment_that_hydra_is_told(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLOUR", "red")
+    command("-m", "seed=0", "+hydra.job.env_set.COLOUR=blue")
+    assert os.environ["COLOUR"] == "blue"
 
 
 def test_a_run_without_transfer_is_one_run_whatever_the_transfer_seed(command: Command) -> None:
