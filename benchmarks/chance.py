@@ -23,7 +23,7 @@ def main() -> None:
     """Print one row per body and task."""
     options = parser(__doc__)
     options.add_argument("--episodes", type=int, default=512)
-    options.add_argument("--bodies", nargs="+", default=BODIES, choices=BODIES)
+    options.add_argument("--bodies", nargs="+", default=list(BODIES), choices=list(BODIES))
     options.add_argument("--tasks", nargs="+", default=task_names(), choices=task_names())
     arguments = options.parse_args()
     report = Report("chance", arguments)

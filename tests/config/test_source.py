@@ -133,9 +133,9 @@ def test_a_source_that_cannot_fit_is_refused_before_it_is_trained(compose: Compo
 
 
 def test_a_source_is_trained_in_the_room_of_its_transfer(compose: Compose) -> None:
-    words = ("task=move_box_or_go_to_target", "transfer_mode=task", "transfer_mode.source.task=go_to_target")
+    words = ("task=move_box_3", "transfer_mode=task", "transfer_mode.source.task=move_box")
     for room in ("small", "authors"):
         transfer = compose(*words, f"room={room}", "arena.wall_height=1.5")
         source = source_config(transfer, conf_dir())
-        assert source is not None and source.task.name == "go_to_target"
+        assert source is not None and source.task.name == "move_box"
         assert (source.room, source.arena) == (transfer.room, transfer.arena)

@@ -32,10 +32,10 @@ def test_every_panel_has_its_figures_and_the_papers_figure_its_arrangement(repor
     assert names == {file.stem for file in report.glob("*.png")}
     assert names == {
         "fig3",
-        "fig3_left_go-to-1-of-3-targets_ball_laptop",
-        "fig3_left_go-to-1-of-3-targets_ball_laptop_iqm",
-        "fig3_center_move-box-to-target_ant_laptop",
-        "fig3_center_move-box-to-target_ant_laptop_iqm",
+        "fig3_left_go-to-1-of-3-targets_ball_authors_laptop",
+        "fig3_left_go-to-1-of-3-targets_ball_authors_laptop_iqm",
+        "fig3_center_move-box-to-target_ant_authors_laptop",
+        "fig3_center_move-box-to-target_ant_authors_laptop_iqm",
     }
     with (
         Image.open(report / "fig3.png") as both,
