@@ -6,14 +6,18 @@ White noise N(0, 0.8), clipped to [-1, 1], in the room of `kltransfer body=.. ta
 95 % intervals over episodes.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from tables import Report, parser
 
 from kltransfer.envs.batch import BatchEnvironment
 from kltransfer.envs.bodies import BODIES
 from kltransfer.envs.gym import usual_arena
+from kltransfer.envs.spec import TimeStep
 from kltransfer.envs.tasks import load_task, task_names
-from kltransfer.evaluation.score import mean_interval, rate_interval
+from kltransfer.evaluation.score import score
+from kltransfer.interval import Interval
 
 SIMULATIONS = 64
 STD = 0.8
@@ -31,32 +35,21 @@ def main() -> None:
     report.table(f"White noise, {arguments.episodes} episodes", columns)
     for body in arguments.bodies:
         for task in arguments.tasks:
-            success, returns, lengths = play(body, task, arguments.episodes)
-            rate = rate_interval(success)
-            percent = f"{100 * rate.value:.1f} [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
-            report.row(body, task, percent, f"{mean_interval(returns):.1f}", float(lengths.mean()))
+            arena = usual_arena(body, task)
+            environment = BatchEnvironment(body, load_task(task), arena, SIMULATIONS, seed=0)
+            estimates = score(environment, white_noise(environment), arguments.episodes).estimates
+            percent = Interval(*(100 * bound for bound in estimates["success_rate"]))
+            report.row(body, task, f"{percent:.1f}", f"{estimates['return']:.1f}", estimates["length"].value)
     report.save()
 
 
-def play(body: str, task: str, episodes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return success, return and length of episodes, as many of each simulation."""
-    environment = BatchEnvironment(body, load_task(task), usual_arena(body, task), SIMULATIONS, seed=0)
+def white_noise(environment: BatchEnvironment) -> Iterator[TimeStep]:
+    """Reset the environment and act at random in it without end; yield each state."""
     rng = np.random.default_rng(0)
-    each = -(-episodes // SIMULATIONS)
-    counts = np.zeros(SIMULATIONS, int)
-    kept: list[tuple[bool, float, int]] = []
-    environment.reset()
-    while counts.min() < each:
-        actions = np.clip(rng.normal(0, STD, (SIMULATIONS, environment.action_size)), -1, 1)
-        step = environment.step(actions.astype(np.float32))
-        ended = environment.pop_episodes()
-        reported = zip(ended.successes.tolist(), ended.returns.tolist(), ended.lengths.tolist(), strict=True)
-        for simulation, episode in zip(np.flatnonzero(step.last), reported, strict=True):
-            if counts[simulation] < each:
-                kept.append(episode)
-            counts[simulation] += 1
-    success, returns, lengths = zip(*kept, strict=True)
-    return np.array(success), np.array(returns), np.array(lengths)
+    yield environment.reset()
+    while True:
+        actions = rng.normal(0, STD, (environment.num_simulations, environment.action_size))
+        yield environment.step(np.clip(actions, -1, 1).astype(np.float32))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,8 @@ import stable_baselines3
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
-import kltransfer.envs.gym
-
-EPISODES = 200  # as in the metrics of a run
+from kltransfer.envs.gym import environment_name
+from kltransfer.training.trainer import RECENT_EPISODES
 
 
 class UntilSuccess(BaseCallback):
@@ -28,7 +27,7 @@ class UntilSuccess(BaseCallback):
     def __init__(self, success: float, seconds: float) -> None:
         super().__init__()
         self.least, self.end = success, time.perf_counter() + seconds
-        self.successes: deque[bool] = deque(maxlen=EPISODES)
+        self.successes: deque[bool] = deque(maxlen=RECENT_EPISODES)
 
     @property
     def rate(self) -> float:
@@ -39,14 +38,14 @@ class UntilSuccess(BaseCallback):
         for info, done in zip(self.locals["infos"], self.locals["dones"], strict=True):
             if done:
                 self.successes.append(bool(info["success"]))
-        reached = len(self.successes) == EPISODES and self.rate >= self.least
+        reached = len(self.successes) == RECENT_EPISODES and self.rate >= self.least
         return not reached and time.perf_counter() < self.end
 
 
 def main(agent: str, body: str, seed: str, success: str, seconds: str) -> None:
     """Train and print."""
     torch.set_num_threads(1)
-    name = kltransfer.envs.gym.environment_name(body, "go_to_target")
+    name = environment_name(body, "go_to_target")
     learner = getattr(stable_baselines3, agent)("MlpPolicy", gymnasium.make(name), seed=int(seed))
     until = UntilSuccess(float(success), float(seconds))
     learner.learn(10**9, callback=until)

@@ -1,6 +1,7 @@
 """What many episodes say about one agent: estimates with 95 % intervals over episodes."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from scipy import stats
 from tqdm import tqdm
 
 from kltransfer.agent.agent import Agent
-from kltransfer.envs.spec import Environment, Episodes, Mask
+from kltransfer.envs.spec import Environment, Episodes, Mask, TimeStep
 from kltransfer.evaluation.rollout import rollout
 from kltransfer.interval import LEVEL, Interval
 
@@ -55,16 +56,27 @@ class Score:
 
 
 def play(environment: Environment, agent: Agent, *, episodes: int, seed: int, deterministic: bool) -> Score:
+    """Let an agent play, and score it; see `score`."""
+    steps = (step for step, _ in rollout(environment, agent, seed=seed, deterministic=deterministic))
+    return score(environment, steps, episodes)
+
+
+def score(environment: Environment, steps: Iterator[TimeStep], episodes: int) -> Score:
     """Play at least `episodes` episodes and score the first that many, in the order of starts.
 
     Every simulation plays the same number of episodes to their ends. Taking those that end first would favour
     short ones: successes and falls.
+
+    Args:
+        environment: N simulations.
+        steps: what the environment returns, from its reset on, without end.
+        episodes: how many to score.
     """
     simulations = environment.num_simulations
     each = -(-episodes // simulations)
     ended: list[list[tuple[float, bool, int]]] = [[] for _ in range(simulations)]
     with tqdm(total=simulations * each, unit="episode", leave=False, disable=None) as bar:
-        for step, _ in rollout(environment, agent, seed=seed, deterministic=deterministic):
+        for step in steps:
             # Episodes that end in the same step are reported in the order of the simulations.
             reported = zip(*(field.tolist() for field in environment.pop_episodes()), strict=True)
             for simulation, episode in zip(np.flatnonzero(step.last), reported, strict=True):

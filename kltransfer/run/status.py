@@ -65,5 +65,6 @@ def read_status(folder: Path, problems: list[str] | None = None) -> Status:
 
 def is_finished(folder: Path, status: Status) -> bool:
     """Return whether the run in a folder is finished: its status says so, of the checkpoint that is there."""
-    named = status.state == State.FINISHED and status.checkpoint
-    return bool(named) and status.checkpoint == fingerprint(folder / CHECKPOINT)
+    if status.state != State.FINISHED or not status.checkpoint:
+        return False
+    return status.checkpoint == fingerprint(folder / CHECKPOINT)

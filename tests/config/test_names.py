@@ -10,7 +10,9 @@ from kltransfer.config.names import (
     run_path,
     source_title,
     task_title,
+    usual_room,
 )
+from kltransfer.envs.tasks import task_names
 from tests.conftest import Compose
 from tests.report.folders import config as run_config
 
@@ -98,3 +100,16 @@ def test_tasks_and_bodies_have_the_papers_names() -> None:
 def test_a_config_of_another_version_still_has_a_name() -> None:
     assert method_legend({}) == "none"
     assert body_title({}) == "Unknown body"
+
+
+def test_the_usual_room_is_the_one_that_the_task_chooses(compose: Compose) -> None:
+    for task in task_names():
+        config = compose(f"task={task}")
+        assert config.room.name == usual_room(config.task.boxes)
+        assert "small" not in method_name(config)
+        assert "authors" not in method_name(config)
+
+
+def test_an_unusual_room_stands_in_the_name_of_the_method(compose: Compose) -> None:
+    assert method_name(compose("room=small")) == "hierarchical-ar1-shared-small"
+    assert method_name(compose("task=move_box", "room=authors")) == "hierarchical-ar1-shared-authors"
