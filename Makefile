@@ -46,7 +46,7 @@ golden: install ## compare short runs with those of another revision, bit for bi
 	test -n "$(BASE)" || { echo "say with which revision: make golden BASE=main"; exit 1; }
 	$(BIN)/python tests/golden.py $(BASE) --only "$(ONLY)"
 
-bench: install $(PEERS)/.installed ## run all benchmarks and print their tables: less than a quarter of an hour
+bench: install $(PEERS)/.installed ## run all benchmarks and print their tables: up to half an hour
 	$(BIN)/python benchmarks/all.py
 
 # What cannot be installed is left out of the tables, which say so.

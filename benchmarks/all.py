@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tables import ROOT, parser
 
-NAMES = ("physics", "actor", "learner", "overlap", "peers", "success", "growth", "checkpoint")
+NAMES = ("chance", "physics", "actor", "learner", "overlap", "peers", "success", "growth", "checkpoint")
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import gymnasium
@@ -18,7 +18,6 @@ from omegaconf import OmegaConf
 from kltransfer.envs.batch import BatchEnvironment
 from kltransfer.envs.bodies import BODIES
 from kltransfer.envs.gym import GymEnv, GymVectorEnv, environment_name, usual_arena
-from kltransfer.envs.spec import Arena
 from kltransfer.envs.tasks import load_task, task_names
 from kltransfer.errors import OpenGLError
 from kltransfer.evaluation.opengl import draws
@@ -69,8 +68,9 @@ def test_an_environment_passes_gymnasiums_checks(name: str, observations: str) -
 
 
 def test_a_reset_with_a_seed_is_the_batch_of_that_seed_bit_for_bit() -> None:
-    arena = Arena(**SHORT)
-    batch = BatchEnvironment("ball", load_task("move_box_and_go_to_target"), arena, 3, seed=5)
+    task = "move_box_and_go_to_target"
+    arena = replace(usual_arena("ball", task), **SHORT)
+    batch = BatchEnvironment("ball", load_task(task), arena, 3, seed=5)
     ours = vector(BOTH)
     observation, _ = ours.reset(seed=5)
     step = batch.reset()

@@ -120,7 +120,7 @@ def test_a_film_shows_both_goals_from_above_and_the_body_in_the_middle(
     if not any(map(draws, ("egl", "osmesa"))):
         pytest.skip("neither EGL nor OSMesa works here")
     twenty_a_second = ["arena.control_timestep=0.05", "arena.physics_timestep=0.005"]
-    config = compose(*SMALL, *twenty_a_second, "body=ant", "task=move_box_and_go_to_target")
+    config = compose(*SMALL, *twenty_a_second, "room=authors", "body=ant", "task=move_box_and_go_to_target")
     save(tmp_path / "checkpoint.pt", content_of(config))
     # A process of its own: here, MuJoCo has been told not to draw.
     program = "import sys; from kltransfer.evaluation.command import main; sys.exit(main())"

@@ -95,7 +95,10 @@ def test_what_is_mirrored_offline_can_be_read_back(tmp_path: Path) -> None:
     records = inspect(directory)
     (run,) = records["run"]
     assert run["config"]["update"]["method"] == "AR-1"
-    assert run["config"]["update"]["panel"] == "fig3_left / Ball / Go to 1 of 3 targets / replay / laptop"
+    assert (
+        run["config"]["update"]["panel"]
+        == "fig3_left / Ball / Go to 1 of 3 targets / authors / replay / laptop"
+    )
     assert run["config"]["update"]["algorithm"] == {"batch_size": 64, "kl_cost": 0.001}
     assert run["config"]["update"]["provenance"][0]["git"]["revision"] == "0123456789abcdef"
     assert rows_of(records) == [(row["learner_steps"], row["episode_return"]) for row in ROWS]
@@ -238,6 +241,7 @@ def test_labels_come_from_the_config_axes(tmp_path: Path) -> None:
         "tags": [
             "ant",
             "ar1",
+            "authors",
             "body",
             "fig3_left",
             "go_to_target",
