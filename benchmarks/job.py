@@ -25,13 +25,14 @@ def make_config(*words: str) -> DictConfig:
         return resolved(compose("config", ["algorithm.compile=false", *words]))
 
 
-def make_job(config: DictConfig, simulations: int | None = None) -> Trainer:
-    """Build a job as `run.py` does: one thread, an untrained agent, an empty replay."""
+def make_job(
+    config: DictConfig, simulations: int | None = None, *, device: str = "cpu", threads: int = 1
+) -> Trainer:
+    """Build a job as `run.py` does: an untrained agent on a device, an empty replay, threads for the physics."""
     torch.set_num_threads(1)
-    device = torch.device("cpu")
-    machine = use_of_machine(config, device, cores=1)
-    environment = make_environment(config, simulations or config.regime.simulations, seed=0)
-    agent = make_agent(config, environment.layout, environment.action_size, seed=0)
+    machine = use_of_machine(config, torch.device(device), cores=1)
+    environment = make_environment(config, simulations or config.regime.simulations, 0, threads)
+    agent = make_agent(config, environment.layout, environment.action_size, seed=0).to(device)
     return make_trainer(config, environment, agent, machine, actor_seed=0, learner_seed=0)
 
 

@@ -13,7 +13,7 @@ from kltransfer.training.losses import Noise
 from kltransfer.training.options import Algorithm, Regime
 from kltransfer.training.replay import Replay, Window
 from kltransfer.training.trainer import Trainer
-from tests.toy import MatchNumber
+from tests.toy import LENGTH, MatchNumber
 
 LAYOUT = ObservationLayout(proprioception=3, boxes=2, task=2)
 BLIND = ["proprioception", "boxes"]
@@ -113,6 +113,7 @@ def make_trainer(kind: str, *, seed: int = 0, learner_steps: int = 4096, **chang
         make_learner(agent, replay, seed=seed + 1, **changes),
         replay,
         Regime(name="replay", round_steps=8, replay_ratio=8, min_replay_size=128),
+        longest_episode=LENGTH + 1,
         learner_steps=learner_steps,
         log_every=2048,
         checkpoint_every=2048,

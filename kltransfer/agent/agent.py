@@ -5,7 +5,9 @@ Legend: T time, B batch, O observation, Z latent, A action. A flat agent is a hi
 """
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -17,6 +19,9 @@ from kltransfer.agent.normaliser import Normaliser
 from kltransfer.agent.options import AgentOptions, CriticOptions, PolicyOptions, PriorOptions
 from kltransfer.agent.priors import HighLevelPrior, ar_weights, make_prior
 from kltransfer.envs.spec import GROUPS, ObservationLayout
+
+
+PART = 256  # simulations for which one thread chooses
 
 
 class View(nn.Module):
@@ -189,7 +194,6 @@ class Decision(NamedTuple):
     high: Gaussian  # pi^H(z_t | x_t)
 
 
-@torch.no_grad()
 def act(
     agent: Agent,
     observation: Tensor,
@@ -197,12 +201,42 @@ def act(
     first: Tensor,
     generator: torch.Generator,
     deterministic: bool = False,
+    threads: Executor | None = None,
 ) -> Decision:
-    """Choose z and a for a batch of simulations: samples, or the means if `deterministic`."""
+    """Choose z and a for a batch of simulations: samples, or the means if `deterministic`.
+
+    Threads share a large batch. They change nothing in the result: its parts have the same size without them.
+    """
     spread = 0.0 if deterministic else 1.0
-    noise = spread * standard_normal((len(observation), agent.latent_size), generator)
+    noise = [
+        spread * standard_normal((len(observation), size), generator)
+        for size in (agent.latent_size, agent.action_size)
+    ]
+    parts = zip(*(x.split(PART) for x in (observation, previous, first, *noise)), strict=True)
+    choose = partial(decide, agent)
+    decisions = [choose(*part) for part in parts] if threads is None else threads.map(choose, *zip(*parts))
+    action, likelihood, latent, high = zip(*decisions, strict=True)
+    mean, std = zip(*high, strict=True)
+    return Decision(*map(join_parts, (action, likelihood, latent)), Gaussian(join_parts(mean), join_parts(std)))
+
+
+@torch.no_grad()
+def decide(
+    agent: Agent,
+    observation: Tensor,
+    previous: Tensor,
+    first: Tensor,
+    latent_noise: Tensor,
+    action_noise: Tensor,
+) -> Decision:
+    """Choose z and a with the noise given, `[N, Z]` and `[N, A]`."""
     high = agent.latent(agent.high_level(observation), previous, first)
-    latent = sample(high, noise)
+    latent = sample(high, latent_noise)
     low = agent.low_level(latent, observation)
-    action = sample(low, spread * standard_normal((len(observation), agent.action_size), generator))
+    action = sample(low, action_noise)
     return Decision(action, log_prob(low, action), latent, high)
+
+
+def join_parts(parts: Sequence[Tensor]) -> Tensor:
+    """Return one batch."""
+    return parts[0] if len(parts) == 1 else torch.cat(tuple(parts))

@@ -123,10 +123,11 @@ def make_trainer(
         seed=learner_seed,
     )
     return Trainer(
-        Actor(environment, agent, seed=actor_seed),
+        Actor(environment, agent, seed=actor_seed, threads=machine.simulation_threads),
         learner,
         replay,
         regime,
+        longest_episode=part(config, Arena).max_steps,
         learner_steps=config.learner_steps,
         log_every=config.log_every,
         checkpoint_every=config.checkpoint_every,

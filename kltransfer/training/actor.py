@@ -2,13 +2,14 @@
 
 import copy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kltransfer.agent.agent import Agent, act
+from kltransfer.agent.agent import PART, Agent, act
 from kltransfer.envs.spec import ResumableEnvironment
 from kltransfer.training.parameters import copy_state
 from kltransfer.training.replay import Window
@@ -24,21 +25,28 @@ class Actor:
         environment: N simulations.
         agent: the learner's; only read in `__init__` and `refresh`.
         seed: of the policy's noise.
+        threads: that choose actions for many simulations; the number does not change the results.
     """
 
-    def __init__(self, environment: ResumableEnvironment, agent: Agent, *, seed: int) -> None:
+    def __init__(
+        self, environment: ResumableEnvironment, agent: Agent, *, seed: int, threads: int = 1
+    ) -> None:
         self.environment = environment
         self.agent = copy.deepcopy(agent).cpu().requires_grad_(False)
         self.generator = torch.Generator().manual_seed(seed)
         self.step = environment.reset()
         self.latent = torch.zeros(environment.num_simulations, agent.latent_size)
+        useful = min(threads, -(-environment.num_simulations // PART))
+        self.threads = ThreadPoolExecutor(useful) if useful > 1 else None
 
     def collect(self, steps: int) -> Window:
         """Advance every simulation by `steps` control steps; return them as a window `[steps, N]`."""
         rows = []
         for _ in range(steps):
             observation, first = torch.from_numpy(self.step.observation), as_float(self.step.first)
-            decision = act(self.agent, observation, self.latent, first, self.generator)
+            decision = act(
+                self.agent, observation, self.latent, first, self.generator, threads=self.threads
+            )
             self.step = self.environment.step(decision.action.numpy())
             rows.append(
                 Window(

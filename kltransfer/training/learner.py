@@ -149,5 +149,6 @@ def compile_losses(losses: Callable[..., Losses]) -> Callable[..., Losses]:
     """Return the same function, which torch compiles at the first call for the shapes of that call."""
     # While it compiles, torch warns about its own parts.
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.")
+    warnings.filterwarnings("ignore", message="TensorFloat32")  # float32 means float32
     compiled: Callable[..., Losses] = torch.compile(losses, dynamic=False)
     return compiled

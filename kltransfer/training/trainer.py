@@ -18,7 +18,7 @@ from kltransfer.training.options import Regime
 from kltransfer.training.replay import Replay, Window
 from kltransfer.training.waits import Waits
 
-RECENT_EPISODES = 200
+RECENT_EPISODES = 200  # or one of each simulation, if that is more
 
 Row = dict[str, float]
 
@@ -29,6 +29,7 @@ class Trainer:
     Args:
         actor, learner, replay: the parts; they share only the replay and the parameters.
         regime: how much is collected in a round and before learning starts, and how much is learned from it.
+        longest_episode: control steps after which every simulation has ended an episode.
         learner_steps: the budget.
         log_every: learner steps between two rows of metrics.
         checkpoint_every: learner steps between two calls of `save`.
@@ -41,6 +42,7 @@ class Trainer:
         replay: Replay,
         regime: Regime,
         *,
+        longest_episode: int,
         learner_steps: int,
         log_every: int,
         checkpoint_every: int,
@@ -48,8 +50,10 @@ class Trainer:
         self.actor, self.learner, self.replay = actor, learner, replay
         self.regime, self.learner_steps = regime, learner_steps
         self.log_every, self.checkpoint_every = log_every, checkpoint_every
-        self.returns: deque[float] = deque(maxlen=RECENT_EPISODES)
-        self.successes: deque[bool] = deque(maxlen=RECENT_EPISODES)
+        self.longest_episode = longest_episode
+        recent = max(RECENT_EPISODES, replay.simulations)
+        self.returns: deque[float] = deque(maxlen=recent)
+        self.successes: deque[bool] = deque(maxlen=recent)
         self.episodes = 0
         self.logged = 0  # learner steps at the last row
         self.waits = Waits()  # of this start
@@ -109,14 +113,20 @@ class Trainer:
         return steps // interval > last // interval or (steps >= self.learner_steps and steps > last)
 
     def count_episodes(self) -> None:
-        """Count the episodes that ended in this round."""
+        """Count the episodes that have ended.
+
+        None is counted before every simulation has ended one: the first to end are the short ones, successes
+        and falls.
+        """
+        if self.replay.added < self.longest_episode:
+            return
         ended = self.actor.environment.pop_episodes()
         self.returns.extend(ended.returns.tolist())
         self.successes.extend(ended.successes.tolist())
         self.episodes += len(ended.returns)
 
     def row(self) -> Row:
-        """Return a row of metrics: returns over the last 200 episodes, losses since the last row."""
+        """Return a row of metrics: returns over the recent episodes, losses since the last row."""
         self.logged = self.learner.steps
         return {
             "learner_steps": self.learner.steps,

@@ -58,3 +58,11 @@ def test_a_restored_actor_goes_on_bit_for_bit() -> None:
     other.refresh(actor.agent)
     for ours, theirs in zip(actor.collect(9), other.collect(9), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_any_number_of_threads_chooses_the_same_actions_for_many_simulations() -> None:
+    agent = make_agent("ar1", MatchNumber.layout, 1)
+    one, three = (Actor(MatchNumber(600, 0), agent, seed=0, threads=n) for n in (1, 3))
+    assert one.threads is None and three.threads is not None
+    for ours, theirs in zip(one.collect(9), three.collect(9), strict=True):
+        assert torch.equal(ours, theirs)
