@@ -22,7 +22,9 @@ class FastTanh(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         """Squash to [-1, 1]."""
-        y = torch.sigmoid(x + x).mul_(2).sub_(1)
+        half = torch.sigmoid(x + x)
+        # Not in place: torch 2.11 would compile that to a gradient of zero.
+        y = half + half - 1
         ctx.save_for_backward(y)
         return y
 
