@@ -14,7 +14,18 @@ from pathlib import Path
 
 from tables import ROOT, parser
 
-NAMES = ("chance", "physics", "actor", "learner", "overlap", "peers", "success", "growth", "checkpoint")
+NAMES = (
+    "chance",
+    "physics",
+    "actor",
+    "learner",
+    "overlap",
+    "workstation",
+    "peers",
+    "success",
+    "growth",
+    "checkpoint",
+)
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ def make_config(*words: str) -> DictConfig:
 def make_job(
     config: DictConfig, simulations: int | None = None, *, device: str = "cpu", threads: int = 1
 ) -> Trainer:
-    """Build a job as `run.py` does: an untrained agent on a device, an empty replay, threads for the physics."""
+    """Build a job as `run.py` does: an untrained agent, an empty replay."""
     torch.set_num_threads(1)
     machine = use_of_machine(config, torch.device(device), cores=1)
     environment = make_environment(config, simulations or config.regime.simulations, 0, threads)

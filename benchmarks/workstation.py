@@ -3,8 +3,8 @@
     python benchmarks/workstation.py [--parts cores updates run]
 
     cores     control steps per second of the actor, its policy included, over the threads of the physics
-    updates   learner steps per second on the GPU at the sizes of scale=gpu: operator by operator, replayed from
-              a CUDA graph, and compiled and replayed
+    updates   learner steps per second on the GPU at the sizes of scale=gpu: plain, as a CUDA graph, and as a
+              graph of compiled losses
     run       seconds from the start of the command with scale=gpu to a success rate of 0.9, and its rates
 
 Seconds are those of the clock on the wall. Without a GPU only the first part is run.
@@ -13,6 +13,7 @@ Seconds are those of the clock on the wall. Without a GPU only the first part is
 import statistics
 import tempfile
 import time
+from argparse import Namespace
 from pathlib import Path
 
 import torch
@@ -100,7 +101,7 @@ def decide(job: Trainer) -> None:
     act(actor.agent, observation, actor.latent, first, actor.generator)
 
 
-def measure_updates(report: Report, words: list[str], arguments) -> None:  # type: ignore[no-untyped-def]
+def measure_updates(report: Report, words: list[str], arguments: Namespace) -> None:
     """Print learner steps per second of each agent, precision and way to run an update."""
     columns = {
         "agent": "<12",

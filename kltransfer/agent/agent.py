@@ -20,7 +20,6 @@ from kltransfer.agent.options import AgentOptions, CriticOptions, PolicyOptions,
 from kltransfer.agent.priors import HighLevelPrior, ar_weights, make_prior
 from kltransfer.envs.spec import GROUPS, ObservationLayout
 
-
 PART = 256  # simulations for which one thread chooses
 
 
@@ -212,12 +211,11 @@ def act(
         spread * standard_normal((len(observation), size), generator)
         for size in (agent.latent_size, agent.action_size)
     ]
-    parts = zip(*(x.split(PART) for x in (observation, previous, first, *noise)), strict=True)
-    choose = partial(decide, agent)
-    decisions = [choose(*part) for part in parts] if threads is None else threads.map(choose, *zip(*parts))
+    parts = [x.split(PART) for x in (observation, previous, first, *noise)]
+    decisions = (map if threads is None else threads.map)(partial(decide, agent), *parts)
     action, likelihood, latent, high = zip(*decisions, strict=True)
     mean, std = zip(*high, strict=True)
-    return Decision(*map(join_parts, (action, likelihood, latent)), Gaussian(join_parts(mean), join_parts(std)))
+    return Decision(join(action), join(likelihood), join(latent), Gaussian(join(mean), join(std)))
 
 
 @torch.no_grad()
@@ -237,6 +235,6 @@ def decide(
     return Decision(action, log_prob(low, action), latent, high)
 
 
-def join_parts(parts: Sequence[Tensor]) -> Tensor:
+def join(parts: Sequence[Tensor]) -> Tensor:
     """Return one batch."""
     return parts[0] if len(parts) == 1 else torch.cat(tuple(parts))

@@ -44,9 +44,7 @@ class Actor:
         rows = []
         for _ in range(steps):
             observation, first = torch.from_numpy(self.step.observation), as_float(self.step.first)
-            decision = act(
-                self.agent, observation, self.latent, first, self.generator, threads=self.threads
-            )
+            decision = act(self.agent, observation, self.latent, first, self.generator, threads=self.threads)
             self.step = self.environment.step(decision.action.numpy())
             rows.append(
                 Window(

@@ -1,8 +1,6 @@
 """The learner: one update of Algorithm 1 after another."""
 
 import copy
-import warnings
-from collections.abc import Callable
 from functools import partial
 from itertools import chain, islice
 from typing import Any
@@ -11,8 +9,9 @@ import torch
 
 from kltransfer.agent.agent import Agent
 from kltransfer.agent.gaussian import standard_normal
+from kltransfer.training.compiled import CompiledLosses
 from kltransfer.training.graph import Repeated
-from kltransfer.training.losses import METRICS, Losses, Noise, algorithm1
+from kltransfer.training.losses import METRICS, Noise, algorithm1
 from kltransfer.training.options import Algorithm
 from kltransfer.training.parameters import copy_state, join, join_gradients, trainable
 from kltransfer.training.replay import Replay
@@ -48,7 +47,7 @@ class Learner:
             kl_cost=options.kl_cost,
             entropy_cost=options.entropy_cost,
         )
-        self.losses = compile_losses(losses) if options.compile is True else losses
+        self.losses = CompiledLosses(losses) if options.compile is True else losses
         groups = (
             (options.policy_learning_rate, [agent.high_level, agent.low_level]),
             (options.critic_learning_rate, [agent.critic]),
@@ -143,12 +142,3 @@ class Learner:
         self.updates = state["updates"]
         self.sums.copy_(state["sums"])
         self.summed = state["summed"]
-
-
-def compile_losses(losses: Callable[..., Losses]) -> Callable[..., Losses]:
-    """Return the same function, which torch compiles at the first call for the shapes of that call."""
-    # While it compiles, torch warns about its own parts.
-    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.")
-    warnings.filterwarnings("ignore", message="TensorFloat32")  # float32 means float32
-    compiled: Callable[..., Losses] = torch.compile(losses, dynamic=False)
-    return compiled

@@ -1,8 +1,10 @@
 import copy
+from typing import Any
 
 import pytest
 import torch
 
+from kltransfer.errors import ConfigError
 from kltransfer.training.actor import Actor
 from kltransfer.training.learner import Learner
 from tests.parts import make_agent, make_learner, make_replay
@@ -141,3 +143,13 @@ def test_without_a_gpu_an_update_is_a_plain_call() -> None:
     for _ in range(5):
         learner.update()
     assert learner.descend.graph is None and learner.descend.calls == 5
+
+
+def test_a_compiler_that_loses_a_gradient_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def compile_wrongly(losses: Any, **_: Any) -> Any:
+        return lambda agent, *rest: losses(agent, *rest)._replace(policy=0 * losses(agent, *rest).policy)
+
+    monkeypatch.setattr(torch, "compile", compile_wrongly)
+    learner = learner_with_data("ar1", compile=True)
+    with pytest.raises(ConfigError, match=r"wrong gradient of high_level: set algorithm\.compile=false"):
+        learner.update()

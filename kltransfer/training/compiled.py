@@ -1,0 +1,59 @@
+"""Losses that torch compiles, and a check of what it made of them."""
+
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from kltransfer.agent.agent import Agent
+from kltransfer.errors import ConfigError
+from kltransfer.training.losses import Losses, Noise
+from kltransfer.training.parameters import trainable
+from kltransfer.training.replay import Window
+
+FAR = 0.5  # of a gradient's length: rounding stays far below it, a missing gradient does not
+
+Function = Callable[[Agent, Agent, Window, Noise], Losses]
+
+
+class CompiledLosses:
+    """A loss function that torch compiles at the first call, for the shapes of that call.
+
+    The first call also compares the gradients of the compiled function with those of the plain one, because
+    a compiler can be wrong without a word: torch 2.11 lost a whole gradient of an earlier version.
+    """
+
+    def __init__(self, losses: Function) -> None:
+        # While it compiles, torch warns about its own parts, and that float32 is not rounded.
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.")
+        warnings.filterwarnings("ignore", message="TensorFloat32")
+        self.plain = losses
+        self.compiled: Function = torch.compile(losses, dynamic=False)
+        self.checked = False
+
+    def __call__(self, agent: Agent, target: Agent, window: Window, noise: Noise) -> Losses:
+        """Return the losses. Raises `ConfigError` at the first call if the compiled gradients are wrong."""
+        if not self.checked:
+            self.check(agent, target, window, noise)
+            self.checked = True
+        return self.compiled(agent, target, window, noise)
+
+    def check(self, agent: Agent, target: Agent, window: Window, noise: Noise) -> None:
+        """Compare the gradients of each module of the agent."""
+        for name, module in agent.named_children():
+            if parameters := trainable(module):
+                right, made = (
+                    flat(torch.autograd.grad(losses(agent, target, window, noise).total, parameters))
+                    for losses in (self.plain, self.compiled)
+                )
+                if not (made - right).norm() <= FAR * right.norm():
+                    raise ConfigError(
+                        f"torch {torch.__version__} compiles the losses to a wrong gradient of {name}: set "
+                        "algorithm.compile=false, or install another version of torch."
+                    )
+
+
+def flat(gradients: tuple[Tensor, ...]) -> Tensor:
+    """Return gradients as one vector."""
+    return torch.cat([gradient.flatten() for gradient in gradients])
