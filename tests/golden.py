@@ -32,7 +32,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = "import sys; from {module} import {function}; sys.argv[0] = '{name}'; sys.exit({function}())"
-MACHINE = ("second", "hours", "revision")  # parts of the names of columns that tell of the machine
+MACHINE = ("second", "waited", "hours", "revision")  # parts of the names of columns that tell of the machine
 KILLED = -9
 
 NETWORKS = [f"agent.{name}.hidden=[16]" for name in ("high_level", "low_level", "critic")]
