@@ -22,9 +22,9 @@ class FastTanh(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         """Squash to [-1, 1]."""
-        half = torch.sigmoid(x + x)
+        logistic = torch.sigmoid(x + x)
         # Not in place: torch 2.11 would compile that to a gradient of zero.
-        y = half + half - 1
+        y = logistic + logistic - 1
         ctx.save_for_backward(y)
         return y
 
