@@ -13,13 +13,14 @@ from kltransfer.config.schema import schema
 from kltransfer.config.sentence import shortened
 
 # Options and groups without influence on what is learned: names, reports, the machine, how often to save.
-# (A scale and a room are names for values that stand elsewhere in the config.)
+# (Scale, room and budget are names for values that stand elsewhere in the config.)
 FREE = (
     "label",
     "experiment",
     "command",
     "scale",
     "room",
+    "budget",
     "logger",
     "wandb",
     "log_every",

@@ -21,12 +21,20 @@ MODULE_STATES = ("new", "initialised", "frozen")
 ModuleState = Annotated[str, OneOf(*MODULE_STATES)]
 _FOLDER = Text(r"(?!\.)[\w.=-]{0,64}", "use up to 64 letters, digits and _ . = -, for a folder is named so")
 _SEED = Between(0, 2**63 - 1)
+_STEPS = Between(0, 10**12)
 _WANDB_NAME = r"[\w.-]{1,128}"
 
 
 @dataclass
 class Body:
     name: Annotated[str, OneOf(*BODIES)] = MISSING
+
+
+@dataclass
+class Budget:  # the defaults are for runs that were frozen before there was this group
+    ball: Annotated[int, _STEPS] = 5_000_000
+    ant: Annotated[int, _STEPS] = 5_000_000
+    quadruped: Annotated[int, _STEPS] = 5_000_000
 
 
 @dataclass
@@ -82,6 +90,7 @@ class Config:
 
     body: Body = field(default_factory=Body)
     task: Task = field(default_factory=Task)
+    budget: Budget = field(default_factory=Budget)
     room: Room = field(default_factory=Room)
     arena: Arena = field(default_factory=Arena)
     agent: AgentOptions = field(default_factory=AgentOptions)
@@ -97,7 +106,7 @@ class Config:
     label: Annotated[str, _FOLDER] = MISSING
     seed: Annotated[int, _SEED] = MISSING
     transfer_seed: Annotated[int, _SEED] = MISSING
-    learner_steps: Annotated[int, Between(0, 10**12)] = MISSING
+    learner_steps: Annotated[int, _STEPS] = MISSING
     log_every: Annotated[int, Between(1, 10**12)] = MISSING
     checkpoint_every: Annotated[int, Between(1, 10**12)] = MISSING
     device: Annotated[str, Text(r"auto|cpu|cuda(:\d{1,2})?", "choose auto, cpu or cuda")] = MISSING
