@@ -15,6 +15,7 @@ from kltransfer.errors import UserError
 from kltransfer.option import OneOf, rules
 
 _KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+_BODIES = OneOf(*BODIES).advice("")
 _SIMPLE = (
     # what Hydra and OmegaConf say, and what it means here
     (r"Could not append .* already at '([^']*)'", "{0} is there already: leave the + out"),
@@ -28,7 +29,7 @@ _SIMPLE = (
     (r"Could not delete .* '(.*?)' does not exist", "there is no option {0} to remove"),
     (r"Config group override must be", "a group needs the name of one of its choices, as body=ant"),
     (r"argument of type '\w+' is not iterable", "hydra.launcher is a group, as in hydra/launcher=slurm"),
-    (r"Interpolation key 'budget\.(.*?)' not found", f"there is no body {{0!r}}: {OneOf(*BODIES).advice('')}"),
+    (r"Interpolation key 'budget\.(.*?)' not found", f"there is no body {{0!r}}: {_BODIES}"),
     (r"Interpolation key '(.*?)' not found", "there is no option {0} to take a value from"),
     (r"[Mm]issing mandatory value: (\S+)", "{0} has no value: set it, or a group that does"),
     (r"Could not load .([^']*)/([^'/]*).$", "there is no {0} {1!r}"),
