@@ -1,4 +1,5 @@
 import copy
+import math
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,17 @@ def test_the_budget_and_the_replay_ratio_are_kept() -> None:
     learned_from = trainer.env_steps - trainer.regime.min_replay_size
     per_round = trainer.regime.round_steps * trainer.replay.simulations * trainer.regime.replay_ratio
     assert abs(trainer.learner.steps - learned_from * trainer.regime.replay_ratio) <= 2 * per_round
+
+
+def test_no_episode_counts_before_every_simulation_has_ended_one() -> None:
+    trainer = make_trainer("ar1", learner_steps=2048)
+    trainer.longest_episode = 200
+    rows = run(trainer)
+    assert trainer.replay.added < 200 and trainer.episodes == 0
+    assert math.isnan(rows[-1]["success_rate"])
+    trainer.longest_episode = trainer.replay.added
+    trainer.count_episodes()
+    assert trainer.episodes >= trainer.replay.simulations  # those held back count too
 
 
 def test_a_stop_saves_and_returns_false_and_the_end_returns_true() -> None:
