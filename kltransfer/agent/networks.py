@@ -6,6 +6,7 @@ ELU take longer on a CPU than the matrix product before them.
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -80,9 +81,14 @@ def after_first_product(hidden: Sequence[int]) -> list[nn.Module]:
     return layers
 
 
-def full_precision(x: Tensor) -> torch.autocast:
-    """Return the context in which a head computes in float32, whatever its hidden layers computed in."""
-    return torch.autocast(x.device.type, enabled=False)
+def full_precision(x: Tensor) -> AbstractContextManager[Any]:
+    """Return the context in which a head computes in float32, whatever its hidden layers computed in.
+
+    Where nothing is cast, as in the actor, torch.autocast must not be entered: on leaving it, a thread clears
+    a cache of all threads, and waits for ever if another one compiles just then.
+    """
+    device = x.device.type
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
 
 class ClipZeroingOutwardGradient(torch.autograd.Function):

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from kltransfer.agent.gaussian import log_prob
@@ -66,3 +67,14 @@ def test_any_number_of_threads_chooses_the_same_actions_for_many_simulations() -
     assert one.threads is None and three.threads is not None
     for ours, theirs in zip(one.collect(9), three.collect(9), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_an_actor_never_enters_autocast_whose_cache_all_threads_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("entered")
+
+    actor = make_actor()
+    monkeypatch.setattr(torch, "autocast", refuse)
+    actor.collect(3)
