@@ -1,23 +1,21 @@
 """What one run makes of a machine with many cores and a GPU.
 
-    python benchmarks/workstation.py [--parts cores updates run]
+    python benchmarks/workstation.py [--parts cores updates]
 
     cores     control steps per second of the actor, its policy included, over the threads of the physics
     updates   learner steps per second on the GPU at the sizes of scale=gpu: plain, as a CUDA graph, and as a
               graph of compiled losses
-    run       seconds from the start of the command with scale=gpu to a success rate of 0.9, and its rates
 
 Seconds are those of the clock on the wall. Without a GPU only the first part is run.
+`python benchmarks/success.py scale=gpu --body ant --peers` says how long a run takes to a success rate of 0.9.
 """
 
 import statistics
-import tempfile
 import time
 from argparse import Namespace
-from pathlib import Path
 
 import torch
-from job import make_config, make_job, run_until
+from job import make_config, make_job
 from tables import Report, in_turns, parser
 
 from kltransfer.agent.agent import act
@@ -26,7 +24,7 @@ from kltransfer.training.actor import as_float
 from kltransfer.training.learner import Learner
 from kltransfer.training.trainer import Trainer
 
-PARTS = ("cores", "updates", "run")
+PARTS = ("cores", "updates")
 AGENTS = ("hierarchical", "svg0", "distral")
 ONE_GPU = 1_000_000  # learner steps per second that are aimed at
 NEVER = 10**9
@@ -42,7 +40,6 @@ def main() -> None:
     options.add_argument("--precisions", nargs="+", default=("float32", "bfloat16"))
     options.add_argument("--repeats", type=int, default=3)
     options.add_argument("--seconds", type=float, default=0.3, help="of each repeat")
-    options.add_argument("--limit", type=float, default=300, help="seconds after which a run is given up")
     options.add_argument("words", nargs="*", help="of every job")
     arguments = options.parse_args()
     report = Report("workstation", arguments)
@@ -50,13 +47,10 @@ def main() -> None:
     if "cores" in arguments.parts:
         measure_cores(report, words, arguments.simulations, arguments.seconds, arguments.repeats)
     if not torch.cuda.is_available():
-        report.note("No GPU: its parts are left out.")
-        arguments.parts = []
-    if "updates" in arguments.parts:
+        report.note("No GPU: its part is left out.")
+    elif "updates" in arguments.parts:
         report.note(f"The GPU: {torch.cuda.get_device_name()}, torch {torch.__version__}.")
         measure_updates(report, words, arguments)
-    if "run" in arguments.parts:
-        measure_run(report, words, arguments.limit)
     report.save()
 
 
@@ -98,7 +92,7 @@ def decide(job: Trainer) -> None:
     """Choose actions for all simulations, as the actor does."""
     actor = job.actor
     observation, first = torch.from_numpy(actor.step.observation), as_float(actor.step.first)
-    act(actor.agent, observation, actor.latent, first, actor.generator)
+    act(actor.agent, observation, actor.latent, first, actor.generator, threads=actor.threads)
 
 
 def measure_updates(report: Report, words: list[str], arguments: Namespace) -> None:
@@ -146,27 +140,6 @@ def ten_updates(learner: Learner) -> None:
     for _ in range(10):
         learner.update()
     learner.synchronize()
-
-
-def measure_run(report: Report, words: list[str], limit: float) -> None:
-    """Print how long the command needs to a success rate of 0.9."""
-    columns = {
-        "seed": ">4",
-        "seconds": ">8,.1f",
-        "learner steps": ">13,.0f",
-        "control steps": ">13,.0f",
-        "learner steps/s": ">15,.0f",
-        "control steps/s": ">15,.0f",
-    }
-    report.table("The command with scale=gpu, to a success rate of 0.9", columns)
-    with tempfile.TemporaryDirectory() as name:
-        found = run_until(["scale=gpu", *words, "seed=10"], Path(name) / "run", "success_rate", 0.9, limit)
-    if found is None:
-        report.row("10", None, None, None, None, None)
-        return
-    took, row = found
-    steps, controls, wall = (float(row[c]) for c in ("learner_steps", "env_steps", "wall_seconds"))
-    report.row("10", took, steps, controls, steps / wall, controls / wall)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,14 @@
 
 import warnings
 from collections.abc import Callable
+from itertools import islice
 
 import torch
-from torch import Tensor
 
 from kltransfer.agent.agent import Agent
 from kltransfer.errors import ConfigError
 from kltransfer.training.losses import Losses, Noise
-from kltransfer.training.parameters import trainable
+from kltransfer.training.parameters import flat, trainable
 from kltransfer.training.replay import Window
 
 FAR = 0.5  # of a gradient's length: rounding stays far below it, a missing gradient does not
@@ -41,19 +41,16 @@ class CompiledLosses:
 
     def check(self, agent: Agent, target: Agent, window: Window, noise: Noise) -> None:
         """Compare the gradients of each module of the agent."""
-        for name, module in agent.named_children():
-            if parameters := trainable(module):
-                right, made = (
-                    flat(torch.autograd.grad(losses(agent, target, window, noise).total, parameters))
-                    for losses in (self.plain, self.compiled)
-                )
-                if not (made - right).norm() <= FAR * right.norm():
+        learning = {name: trainable(module) for name, module in agent.named_children()}
+        right, made = (
+            iter(torch.autograd.grad(losses(agent, target, window, noise).total, trainable(agent)))
+            for losses in (self.plain, self.compiled)
+        )
+        for name, parameters in learning.items():
+            if parameters:
+                ours, theirs = (flat(list(islice(gradients, len(parameters)))) for gradients in (right, made))
+                if not (theirs - ours).norm() <= FAR * ours.norm():
                     raise ConfigError(
                         f"torch {torch.__version__} compiles the losses to a wrong gradient of {name}: set "
                         "algorithm.compile=false, or install another version of torch."
                     )
-
-
-def flat(gradients: tuple[Tensor, ...]) -> Tensor:
-    """Return gradients as one vector."""
-    return torch.cat([gradient.flatten() for gradient in gradients])

@@ -11,12 +11,17 @@ def trainable(*modules: nn.Module | None) -> list[nn.Parameter]:
     return [p for module in modules if module is not None for p in module.parameters() if p.requires_grad]
 
 
+def flat(tensors: Sequence[Tensor]) -> Tensor:
+    """Return the values of all tensors as one vector."""
+    return torch.cat([tensor.flatten() for tensor in tensors])
+
+
 def join(parameters: Sequence[nn.Parameter]) -> nn.Parameter:
     """Move parameters into one vector and make them views of it; return it with a gradient.
 
     An optimiser then updates one tensor instead of many.
     """
-    vector = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
+    vector = nn.Parameter(flat([p.detach() for p in parameters]))
     vector.grad = torch.zeros_like(vector)
     for p, part in zip(parameters, vector.detach().split([p.numel() for p in parameters]), strict=True):
         p.data = part.view_as(p)
