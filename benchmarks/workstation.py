@@ -7,7 +7,7 @@
               graph of compiled losses
 
 Seconds are those of the clock on the wall. Without a GPU only the first part is run.
-`python benchmarks/success.py scale=gpu --body ant --peers` says how long a run takes to a success rate of 0.9.
+`python benchmarks/success.py scale=gpu --body ant --peers` says how long a run takes to 0.9 success.
 """
 
 import statistics
