@@ -59,7 +59,9 @@ def load(path: Path) -> Any:
     payload = unseal(path)
     try:
         _refuse_compressed(payload)
-        return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        _refuse_stretched(state)
+        return state
     except _UNREADABLE as error:
         raise CheckpointError(
             f"{path} is refused: it holds something else than tensors, numbers and text."
@@ -99,12 +101,25 @@ def _refuse_compressed(payload: memoryview) -> None:
             raise ValueError("the archive is compressed")
 
 
+def _refuse_stretched(value: Any) -> None:
+    """Raise ValueError for a tensor within `value` that shows more numbers than it stores.
+
+    A file of some bytes could fill the memory with it. `save` writes none.
+    """
+    if isinstance(value, Tensor):
+        if value.nbytes > value.untyped_storage().nbytes():
+            raise ValueError("a tensor repeats its numbers")
+    elif isinstance(value, dict | list | tuple):
+        for entry in value.values() if isinstance(value, dict) else value:
+            _refuse_stretched(entry)
+
+
 def _storable(value: Any, where: str) -> Any:
     """Return `value` with its tensors on the CPU; `where` names it in errors."""
     if isinstance(value, Tensor):
         tensor = value.detach().cpu()
-        # A view would be saved with all of its storage.
-        return tensor.clone() if tensor.untyped_storage().nbytes() > tensor.nbytes else tensor
+        # A view would be saved with all of its storage, and an expanded one with too little.
+        return tensor.clone() if tensor.untyped_storage().nbytes() != tensor.nbytes else tensor
     if isinstance(value, dict):
         for key in value:
             if type(key) not in (str, int, bool, float):

@@ -186,6 +186,21 @@ def test_a_compressed_archive_is_refused_by_the_sizes_it_declares(file: Path) ->
         load(file)
 
 
+def test_a_tensor_that_shows_more_than_the_file_stores_is_refused(file: Path) -> None:
+    buffer = io.BytesIO()
+    torch.save({"deep": [torch.zeros(1).expand(10**9)]}, buffer)
+    payload = buffer.getvalue()
+    assert len(payload) < 10_000
+    file.write_bytes(header(payload) + payload)
+    with pytest.raises(CheckpointError, match="something else than tensors"):
+        load(file)
+
+
+def test_an_expanded_tensor_is_saved_with_all_that_it_shows(file: Path) -> None:
+    save(file, torch.ones(1).expand(5))
+    assert load(file).tolist() == [1.0] * 5
+
+
 def test_the_fingerprint_is_that_of_the_content_and_empty_where_there_is_none(file: Path) -> None:
     assert fingerprint(file) == ""
     save(file, {"a": 1})
