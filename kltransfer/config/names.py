@@ -67,7 +67,7 @@ def usual_room(boxes: int) -> str:
 
 def _source_words(source: Mapping[str, Any]) -> str:
     if "checkpoint" in source:
-        path = str(Path(source["checkpoint"]).absolute())
+        path = str(Path(str(source["checkpoint"])).absolute())
         return "checkpoint_" + hashlib.sha256(path.encode()).hexdigest()[:8]
     return "-".join(source[key] for key in GROUPS if isinstance(source.get(key), str)) or "itself"
 

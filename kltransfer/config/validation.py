@@ -17,6 +17,7 @@ from kltransfer.envs.spec import Arena, Task
 from kltransfer.errors import ConfigError
 from kltransfer.option import NameOf, Rule, rules
 
+BUILT_FROM = ("body", "task", "arena", "agent", "hl_prior", "ll_sharing")  # groups that make an agent
 MOST_STATES = 10_000_000  # of an update, or of a round of the actors
 MOST_WEIGHTS = 100_000_000  # of one kind of network
 MOST_INPUTS = 1000  # more than any body and task shows
@@ -32,8 +33,24 @@ def validate(config: DictConfig) -> None:
     _check_transfer(config)
     _check_replay(config)
     _check_amounts(config)
+    _check_weights(config)
     _check_geometry(config)
     _check_logger(config)
+
+
+def validate_agent(config: DictConfig) -> None:
+    """Raise `ConfigError` where no agent, or no room for one, can be built from the config of a checkpoint.
+
+    A task or a scale may have a name that no file here has: its options say all.
+    """
+    for key, rule in RULES:
+        if key.split(".")[0] in BUILT_FROM:
+            advice = rule.advice(OmegaConf.select(config, key))
+            _require(advice is None, config, key, advice or "")
+    _check_networks(config)
+    _check_agent(config)
+    _check_weights(config)
+    _check_geometry(config)
 
 
 def _check(config: DictConfig, key: str, rule: Rule) -> None:
@@ -113,6 +130,9 @@ def _check_transfer(config: DictConfig) -> None:
         raise ConfigError(
             f"transfer_mode.source.checkpoint brings its own config: leave transfer_mode.source.{other} out."
         )
+    file = transfer.source.get("checkpoint", "a file")
+    named = isinstance(file, str) and file
+    _require(named, config, "transfer_mode.source.checkpoint", "it must be the path of a checkpoint")
     if transfer.name == "body" and "proprioception" in config.agent.high_level.sees:
         raise ConfigError(
             "a high level that sees proprioception fits one body only: "
@@ -154,7 +174,7 @@ def _check_replay(config: DictConfig) -> None:
 
 def _check_amounts(config: DictConfig) -> None:
     """Refuse options that are allowed one by one but together need more memory than machines have."""
-    regime, algorithm, agent = config.regime, config.algorithm, config.agent
+    regime, algorithm = config.regime, config.algorithm
     states = algorithm.batch_size * (algorithm.unroll_length + 1) * algorithm.action_samples
     if states > MOST_STATES:
         raise ConfigError(
@@ -167,8 +187,12 @@ def _check_amounts(config: DictConfig) -> None:
             f"a round of {steps:,} control steps (regime.simulations x round_steps) is more than "
             f"{MOST_STATES:,}: set one of them lower."
         )
+
+
+def _check_weights(config: DictConfig) -> None:
+    """Refuse networks of layers that are allowed one by one but together are too many."""
     layers = {"agent.high_level.hidden": 1, "agent.low_level.hidden": 1, "hl_prior.hidden": 1}
-    for key, count in {**layers, "agent.critic.hidden": agent.critic.count}.items():
+    for key, count in {**layers, "agent.critic.hidden": config.agent.critic.count}.items():
         weights = count * sum(a * b for a, b in pairwise([MOST_INPUTS, *OmegaConf.select(config, key)]))
         _require(weights <= MOST_WEIGHTS, config, key, f"its {weights:,} weights are too many")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kltransfer.evaluation.score import Score
     from kltransfer.evaluation.trained import Trained
 
+MOST_EPISODES = 1_000_000
 MOST_SIMULATIONS = 64  # at once; more gain little and need more memory
 FILMED_EPISODES = 3
 NOTE = (
@@ -141,13 +142,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a run folder, or a checkpoint in one")
     parser.add_argument(
         "--episodes",
-        type=_natural,
+        type=_up_to(MOST_EPISODES),
         default=100,
         metavar="N",
         help="to score; 0 for pictures alone (default: 100)",
     )
     parser.add_argument(
-        "--seed", type=_natural, default=0, metavar="S", help="of everything random (default: 0)"
+        "--seed", type=_up_to(2**63 - 1), default=0, metavar="S", help="of everything random (default: 0)"
     )
     parser.add_argument(
         "--deterministic", action="store_true", help="act by the policies' means instead of samples"
@@ -173,7 +174,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _natural(word: str) -> int:
-    if not word.isdecimal():
-        raise argparse.ArgumentTypeError(f"{word} is not a whole number from 0 up")
-    return int(word)
+def _up_to(most: int) -> Callable[[str], int]:
+    """Return what reads a whole number from 0 to `most`."""
+
+    def natural(word: str) -> int:
+        if not word.isdecimal() or len(word) > 19 or int(word) > most:
+            raise argparse.ArgumentTypeError(f"{word[:40]} is not a whole number from 0 to {most:,}")
+        return int(word)
+
+    return natural

@@ -10,6 +10,7 @@ import yaml
 from kltransfer import __version__
 from kltransfer.atomic import read_json, write_atomically
 from kltransfer.checkpoint import load, save
+from kltransfer.errors import CheckpointError
 from kltransfer.evaluation.score import Score
 from kltransfer.evaluation.trained import Trained, checkpoint_file
 from kltransfer.interval import Interval
@@ -25,10 +26,17 @@ def export(folder: Path, run: Path, trained: Trained, score: Score, how: str) ->
     run: the run folder or checkpoint that `trained` was read from. how: seed and kind of the actions
     that were scored. Raises OSError and `CheckpointError`.
     """
-    content = shippable(checkpoint_file(run))
+    file = checkpoint_file(run)
+    try:
+        content = shippable(file)
+        card = model_card(trained, content, score, how)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"{file} cannot be exported: log or provenance is not of the form that this version writes."
+        ) from error
     folder.mkdir(parents=True, exist_ok=True)
     save(folder / "checkpoint.pt", content)
-    write_atomically(folder / "README.md", model_card(trained, content, score, how).encode())
+    write_atomically(folder / "README.md", card.encode())
 
 
 def shippable(file: Path) -> dict[str, Any]:

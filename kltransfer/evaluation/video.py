@@ -34,6 +34,7 @@ def film(
     Replaces `path` only once the video is complete. Raises OSError if it cannot be written.
     """
     temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    temporary.unlink(missing_ok=True)  # FFmpeg would write through a link
     pictures = tqdm(
         frames(environment, agent, episodes, seed, deterministic), unit="frame", leave=False, disable=None
     )

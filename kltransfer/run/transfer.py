@@ -13,6 +13,7 @@ from kltransfer.checkpoint import check_form, load
 from kltransfer.config.fit import default_view, misfit
 from kltransfer.config.frozen import frozen
 from kltransfer.config.identity import FREE, without_gone
+from kltransfer.config.validation import validate_agent
 from kltransfer.envs.spec import GROUPS
 from kltransfer.errors import CheckpointError, ConfigError
 from kltransfer.run.divergence import not_finite
@@ -59,6 +60,7 @@ def read_pretrained(path: Path) -> Pretrained:
         check_form(state["agent"], {}, f"agent in {path}")
         content = state["config"]
         config = frozen(without_gone(content, IRRELEVANT) if isinstance(content, dict) else content)
+        validate_agent(config)
         weights: Weights = {str(name): value for name, value in state["agent"].items()}
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
@@ -128,10 +130,12 @@ def load_strictly(module: nn.Module, weights: Weights, what: str) -> None:
     module.load_state_dict(weights)
 
 
-def _kind(weight: Tensor | None) -> str:
+def _kind(weight: object) -> str:
     """Return shape and type of a weight as text; equal ones load without a cast."""
-    if not isinstance(weight, Tensor):
+    if weight is None:
         return "no shape"
+    if not isinstance(weight, Tensor):
+        return f"a {type(weight).__name__}"
     kind = "" if weight.dtype == torch.float32 else f" of {weight.dtype}"
     return f"shape {tuple(weight.shape)}{kind}"
 

@@ -115,8 +115,8 @@ def _cut(file: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        ({"config": {"body": {"name": "snail"}}}, "cannot build"),
-        ({"config": {}}, "cannot build"),
+        ({"config": {"body": {"name": "snail"}}}, "choose one of ball, ant, quadruped"),
+        ({"config": {}}, "is not the checkpoint of an agent"),
         ({"layout": {"proprioception": 1, "boxes": 0, "task": 3}}, "observations had the sizes"),
         ({"agent": {"low_level.weight": torch.zeros(1)}}, "does not fit"),
     ],
@@ -132,6 +132,35 @@ def test_a_checkpoint_of_another_version_is_refused_in_one_sentence(
         change = {"config": {**saved["config"], **change["config"]}}
     save(run_dir / "checkpoint.pt", {**saved, **change})
     assert part in refusal(capsys, run_dir)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("arena.time_limit", 1e9),  # an evaluation that would not end
+        ("agent.latent_size", 10**12),
+        ("agent.low_level.hidden", [8192] * 16),
+        ("agent.low_level.hidden", []),
+        ("agent.low_level.sees", []),
+        ("agent.name", "dog"),
+        ("task.boxes", 10**6),
+        ("hl_prior.coefficient", 5.0),
+    ],
+)
+def test_a_checkpoint_whose_config_makes_no_sense_is_refused_in_one_sentence(
+    key: str, value: Any, run_dir: Path, saved: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = OmegaConf.create(saved["config"])
+    OmegaConf.update(config, key, value)
+    save(run_dir / "checkpoint.pt", {**saved, "config": OmegaConf.to_container(config)})
+    assert f"{key}=" in refusal(capsys, run_dir)
+
+
+def test_a_weight_that_no_agent_has_is_refused_in_one_sentence(
+    run_dir: Path, saved: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(run_dir / "checkpoint.pt", {**saved, "agent": {**saved["agent"], "more": "x"}})
+    assert "more has a str there and no shape in this run" in refusal(capsys, run_dir)
 
 
 @pytest.mark.parametrize("option", ["--json", "--video", "--show-latents"])
@@ -162,13 +191,16 @@ def test_a_file_that_cannot_be_written_is_refused_before_any_work(
     assert part in refusal(capsys, tmp_path / "no run either", "--video", tmp_path / word, "--force")
 
 
-def test_a_negative_number_of_episodes_is_a_usage_error(
-    run_dir: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    "words", [("--episodes", "-1"), ("--episodes", "9" * 18), ("--seed", str(2**63)), ("--seed", "1" * 5000)]
+)
+def test_a_number_without_sense_is_a_usage_error(
+    words: tuple[str, str], run_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
-        main([str(run_dir), "--episodes", "-1"])
+        main([str(run_dir), *words])
     assert stop.value.code == 2
-    assert "not a whole number from 0 up" in capsys.readouterr().err
+    assert "is not a whole number from 0 to" in capsys.readouterr().err
 
 
 def test_a_flat_agent_has_no_latents_to_show(

@@ -10,7 +10,7 @@ import yaml
 
 import kltransfer
 from kltransfer.checkpoint import load, save
-from kltransfer.errors import OutputError
+from kltransfer.errors import CheckpointError, OutputError
 from kltransfer.evaluation.command import main
 from kltransfer.run.metrics import COLUMNS
 from tests.conftest import Compose
@@ -126,3 +126,22 @@ def test_without_episodes_there_is_no_success_to_tell(
     with pytest.raises(SystemExit):
         main([str(run), "--episodes", "0", "--export", str(tmp_path / "out")])
     assert "--export needs episodes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"log": [1]}, {"log": {"columns": ["learner_steps"], "rows": [["x"]]}}, {"training": {}}, {"log": None}],
+)
+def test_a_checkpoint_with_another_log_is_refused_and_nothing_is_written(
+    change: dict[str, Any], run: Path, tmp_path: Path
+) -> None:
+    save(run / "checkpoint.pt", {**load(run / "checkpoint.pt"), **change})
+    with pytest.raises(CheckpointError, match="cannot be exported"):
+        export(run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_provenance_of_another_form_is_refused(run: Path, tmp_path: Path) -> None:
+    (run / "provenance.json").write_text('[{"git": 3}]')
+    with pytest.raises(CheckpointError, match="log or provenance"):
+        export(run, tmp_path / "out")

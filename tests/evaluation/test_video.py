@@ -107,6 +107,17 @@ def test_a_video_that_fails_half_way_leaves_the_old_one_and_no_rubbish(
     assert list(tmp_path.iterdir()) == [old]
 
 
+def test_a_film_is_not_written_through_a_link(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(video, "encode", lambda path, pictures, fps: path.write_text("film"))
+    (tmp_path / "other").write_text("of somebody else")
+    (tmp_path / ".a.tmp.mp4").symlink_to(tmp_path / "other")
+    environment: Any = SimpleNamespace(arena=SimpleNamespace(control_timestep=0.05))
+    agent: Any = None
+    film(tmp_path / "a.mp4", environment, agent, episodes=1, seed=0, deterministic=False)
+    assert (tmp_path / "other").read_text() == "of somebody else"
+    assert (tmp_path / "a.mp4").read_text() == "film"
+
+
 def share(picture: Frame, *channels: int) -> float:
     """Return the share of the pixels in which some channels stand out: 2 for blue, 0 and 2 for magenta."""
     others = np.delete(picture.astype(int), channels, axis=-1).max(axis=-1)
