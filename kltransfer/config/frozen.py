@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from io import StringIO
+from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -15,6 +18,8 @@ from kltransfer.config.sentence import one_line
 from kltransfer.errors import ConfigError
 
 T = TypeVar("T")
+
+INTERPOLATION = re.compile(r"(?<!\\)(?:\\\\)*\$\{")  # a pair of backslashes is one, and escapes nothing
 
 
 def part(config: DictConfig, kind: type[T]) -> T:
@@ -68,11 +73,25 @@ def frozen(content: Any) -> DictConfig:
     return config
 
 
+def read_yaml(file: Path) -> Any:
+    """Return what a YAML file of a run holds, as OmegaConf's. Raises OSError, ValueError or YAMLError.
+
+    No run writes an alias, and a few of them could fill the memory.
+    """
+    text = file.read_text()
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+        raise ValueError("it holds an alias")
+    try:
+        return OmegaConf.load(StringIO(text))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 def refuse_interpolations(content: Any) -> None:
     """Raise `ConfigError` for a frozen config with interpolations: resolved, they would read this machine."""
     if isinstance(content, DictConfig):
         content = OmegaConf.to_container(content)
-    if any(isinstance(leaf, str) and re.search(r"(?<!\\)\$\{", leaf) for leaf in _leaves(content)):
+    if any(isinstance(leaf, str) and INTERPOLATION.search(leaf) for leaf in _leaves(content)):
         raise ConfigError("the config holds an interpolation after all are resolved: write the value itself.")
 
 

@@ -129,7 +129,10 @@ class Panel:
         stated = self.groups[0].config.get("task", {})
         if "goals" not in stated:
             return math.nan
-        task = Task(**{field.name: stated[field.name] for field in fields(Task) if field.name in stated})
+        try:
+            task = Task(**{field.name: stated[field.name] for field in fields(Task) if field.name in stated})
+        except ValueError:  # of another version, or edited
+            return math.nan
         return PREDICATE_REWARD * task.num_predicates + BONUS
 
     @property

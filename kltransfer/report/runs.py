@@ -5,20 +5,24 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from kltransfer.atomic import read_json
+from kltransfer.config.frozen import read_yaml, refuse_interpolations
 from kltransfer.config.names import PANEL_GROUPS, config_of, is_transfer, method_folder
-from kltransfer.errors import ReportError
+from kltransfer.config.schema import Config, schema
+from kltransfer.config.sentence import one_line
+from kltransfer.errors import ConfigError, ReportError
+from kltransfer.option import rules
 from kltransfer.run.status import State, read_status
 from kltransfer.sweep import plan
 from kltransfer.sweep.squeue import ask
@@ -180,15 +184,34 @@ def _configured(runs: Sequence[Run]) -> list[Run]:
 
 
 def _read_config(file: Path, problems: list[str]) -> dict[str, Any]:
+    """Read a config, perhaps of another version: options may be gone, but none may have another type."""
     try:
-        config = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        config = read_yaml(file)
+        if not isinstance(config, DictConfig) or not config:
+            problems.append(f"{file.name} is empty")
+            return {}
+        refuse_interpolations(config)
+        _refuse_other_types(config)
+        content: Any = OmegaConf.to_container(config, resolve=True)  # what is escaped
+    except (ConfigError, OmegaConfBaseException) as error:
+        problems.append(f"{file.name} was edited and is left out: {one_line(error)}")
+        return {}
+    except (OSError, ValueError, YAMLError) as error:
         problems.append(f"{file.name} cannot be read ({type(error).__name__})")
         return {}
-    if not isinstance(config, dict) or not config:
-        problems.append(f"{file.name} is empty")
-        return {}
-    return {str(key): value for key, value in config.items()}
+    return {str(key): value for key, value in content.items()}
+
+
+def _refuse_other_types(config: DictConfig) -> None:
+    """Raise `ConfigError` or OmegaConf's errors for an option with a value of another type."""
+    known = schema()
+    for key, _, _ in rules(Config):
+        group, dot, _ = key.partition(".")
+        if dot and not isinstance(config.get(group, {}), Mapping | DictConfig):
+            raise ConfigError(f"{group} is no group of options.")
+        value = OmegaConf.select(config, key)
+        if value is not None:
+            OmegaConf.update(known, key, value)
 
 
 def _read_metrics(file: Path, problems: list[str]) -> dict[str, Series]:

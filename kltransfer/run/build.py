@@ -100,7 +100,8 @@ def make_trainer(
     regime, algorithm = part(config, Regime), part(config, Algorithm)
     simulations = environment.num_simulations
     width = agent.layout.size + agent.action_size + agent.latent_size + 4
-    refuse_too_large(4 * width * regime.replay_size)
+    device = next(agent.parameters()).device
+    refuse_too_large(4 * width * regime.replay_size, device)
     replay = Replay(
         capacity=-(-regime.replay_size // simulations),
         simulations=simulations,
@@ -109,7 +110,7 @@ def make_trainer(
             "action": agent.action_size,
             "previous_latent": agent.latent_size,
         },
-        device=next(agent.parameters()).device,
+        device=device,
     )
     learner = Learner(
         agent,
@@ -134,12 +135,14 @@ def make_trainer(
     )
 
 
-def refuse_too_large(size: int) -> None:
-    """Raise `ConfigError` for a replay of more bytes than the machine has memory."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def refuse_too_large(size: int, device: torch.device) -> None:
+    """Raise `ConfigError` for a replay of more bytes than there is memory where it lies."""
+    place, memory = "this machine", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if device.type == "cuda":
+        place, memory = "the GPU", torch.cuda.get_device_properties(device).total_memory
     if size > memory:
         raise ConfigError(
-            f"the replay needs {size / 2**30:.0f} GiB, and this machine has {memory / 2**30:.0f}: set "
+            f"the replay needs {size / 2**30:.0f} GiB, and {place} has {memory / 2**30:.0f}: set "
             "regime.replay_size= lower."
         )
 

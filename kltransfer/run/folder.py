@@ -19,7 +19,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kltransfer.atomic import write_atomically
-from kltransfer.config.frozen import refuse_interpolations
+from kltransfer.config.frozen import read_yaml, refuse_interpolations
 from kltransfer.config.identity import listed, reconcile
 from kltransfer.config.validation import validate
 from kltransfer.errors import ConfigError, Preempted, RunFolderError
@@ -145,7 +145,7 @@ def settle(path: Path, config: DictConfig, say: Callable[[str], None] = print) -
     if not file.exists():
         return config
     try:
-        frozen = OmegaConf.load(file)
+        frozen = read_yaml(file)
         if not isinstance(frozen, DictConfig):
             raise ValueError("not a mapping")
         refuse_interpolations(frozen)

@@ -15,7 +15,7 @@ from yaml import YAMLError
 from kltransfer.atomic import write_atomically
 from kltransfer.config.conf import conf_dir
 from kltransfer.config.fit import misfit
-from kltransfer.config.frozen import frozen, resolved
+from kltransfer.config.frozen import frozen, read_yaml, resolved
 from kltransfer.config.names import pretrained_path
 from kltransfer.config.source import source_config
 from kltransfer.config.validation import validate
@@ -182,7 +182,7 @@ def obtain_source(run: RunFolder) -> Pretrained | None:
 def read_source(file: Path, config: DictConfig) -> DictConfig:
     """Read the frozen config of a run's source. Raises `RunFolderError` for one that makes no sense."""
     try:
-        source = resolved(frozen(OmegaConf.to_container(OmegaConf.load(file))))
+        source = resolved(frozen(OmegaConf.to_container(read_yaml(file))))
         validate(source)
         problem = misfit(source, config)
     except (ConfigError, OSError, ValueError, YAMLError) as error:

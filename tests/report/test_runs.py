@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from kltransfer.errors import ReportError
 from kltransfer.report.panel import Comparison, compare, contents
@@ -97,6 +99,48 @@ def test_a_torn_run_is_listed_as_such(tmp_path: Path, name: str, content: str | 
     assert torn.seed == 3
     assert any(name in problem for problem in torn.problems)
     assert torn.state == (State.LOST if name == "status.json" else State.FINISHED)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"label": "${oc.env:SOME_API_KEY}"},
+        {"label": "\\\\${oc.env:SOME_API_KEY}"},
+        {"command": ["${oc.env:SOME_API_KEY}"]},
+        {"seed": "x"},
+        {"seed": {}},
+        {"body": 3},
+        {"agent": [1]},
+        {"label": [1, 2]},
+        {"learner_steps": "many"},
+        {"task": {"goals": "box_to_target", "box_mass_factor": "heavy"}},
+        {"chance": "x"},
+        {"claim": 3},
+        {"claim": {"ahead": "AR-1", "of": 4}},
+        {"command": 3},
+    ],
+    ids=str,
+)
+def test_a_config_that_was_edited_is_named_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "s3cret")
+    write_run(tmp_path, config(seed=4), [100], [1.0])
+    folder = write_run(tmp_path, config(seed=3), [100], [1.0])
+    (folder / "config.yaml").write_text(yaml.safe_dump({**config(seed=3), **change}))
+    comparison = compare([tmp_path])
+    edited = next(run for run in comparison.runs if run.folder.name == "seed=3")
+    (problem,) = edited.problems
+    assert problem.startswith("config.yaml ") and "\n" not in problem
+    assert edited.config["body"] == {"name": "ball"}  # what the folder's name tells
+    assert "s3cret" not in repr(comparison)
+
+
+@pytest.mark.parametrize("content", ["[" * 9999, "a: &a [*a]"])
+def test_a_config_without_end_is_named(tmp_path: Path, content: str) -> None:
+    folder = write_run(tmp_path, config(seed=3), [100], [1.0])
+    (folder / "config.yaml").write_text(content)
+    assert "config.yaml cannot be read" in only_run(tmp_path).problems[0]
 
 
 def test_a_broken_plan_is_said_and_not_fatal(tmp_path: Path) -> None:

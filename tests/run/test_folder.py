@@ -179,6 +179,17 @@ def test_a_folder_in_use_is_refused_and_its_owner_named(
     assert read_status(folder).pid == holder.pid
 
 
+@pytest.mark.parametrize("content", ["of somebody else", "process 3 on host\nand more"])
+def test_a_lock_that_is_not_ours_is_refused_and_left_alone(
+    folder: Path, config: DictConfig, content: str
+) -> None:
+    RunFolder(folder, config).close()
+    (folder / "lock").write_text(content)
+    with pytest.raises(RunFolderError, match="is not the lock of a run"):
+        RunFolder(folder, config)
+    assert (folder / "lock").read_text() == content
+
+
 def test_kill_9_frees_the_folder(folder: Path, config: DictConfig, holder: subprocess.Popen[str]) -> None:
     holder.send_signal(signal.SIGKILL)
     holder.wait()
