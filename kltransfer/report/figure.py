@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
+from kltransfer.atomic import write_atomically
 from kltransfer.report.curve import Curve
 from kltransfer.report.panel import Group, Panel
 from kltransfer.report.summary import Threshold
@@ -53,16 +54,20 @@ def draw(panels: Sequence[tuple[Panel, Curves]], kind: Kind, threshold: Threshol
 
 def save(figure: Figure, path: Path) -> None:
     """Write `path`.png and `path`.pdf."""
-    with mpl.rc_context(SETTINGS):
-        figure.savefig(path.with_name(path.name + ".png"), dpi=160, metadata={"Software": None})
-        figure.savefig(path.with_name(path.name + ".pdf"), metadata={"CreationDate": None})
+    for form, changing in (("png", "Software"), ("pdf", "CreationDate")):
+        write_atomically(path.with_name(f"{path.name}.{form}"), _printed(figure, form, changing))
 
 
 def to_svg(figure: Figure) -> bytes:
     """Return the figure as SVG, with text as outlines so that it looks the same everywhere."""
+    return _printed(figure, "svg", "Date")
+
+
+def _printed(figure: Figure, form: str, changing: str) -> bytes:
+    """Return the figure in a form, without the entry of its metadata that changes from time to time."""
     file = BytesIO()
     with mpl.rc_context(SETTINGS):
-        figure.savefig(file, format="svg", metadata={"Date": None})
+        figure.savefig(file, format=form, dpi=160, metadata={changing: None})
     return file.getvalue()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kltransfer.atomic import write_atomically
 from kltransfer.interval import LEVEL, Interval
 from kltransfer.report.curve import Curve
 from kltransfer.report.panel import Panel
@@ -148,10 +150,11 @@ def write_csv(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Write records with the union of their columns; an unknown value is an empty field."""
     records = list(records)
     columns = list(dict.fromkeys(column for record in records for column in record))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([_field(record.get(column)) for column in columns] for record in records)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_field(record.get(column)) for column in columns] for record in records)
+    write_atomically(path, text.getvalue().encode())
 
 
 def panel_record(panel: Panel) -> Record:

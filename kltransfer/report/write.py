@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+from kltransfer.atomic import write_atomically
+from kltransfer.errors import ReportError
 from kltransfer.report.claim import judge_claim
 from kltransfer.report.curve import panel_curves
 from kltransfer.report.figure import Curves, Kind, draw, save, to_svg
@@ -32,14 +34,15 @@ CAPTIONS: dict[Kind, str] = {
 def write_report(comparison: Comparison, out: Path, threshold: Threshold) -> tuple[Path, list[Section]]:
     """Write page, figures, tables and CSV files to a folder; return the page's path and its sections."""
     out.mkdir(parents=True, exist_ok=True)
+    page = out / "index.html"
+    _refuse_foreign(page)
     base = comparison.folders[0].resolve()
     panels = [(panel, panel_curves(panel)) for panel in comparison.panels]
     sections = [_section(panel, curves, out, base, threshold) for panel, curves in panels]
     figures = _paper_figures(panels, out, threshold)
-    page = out / "index.html"
     made = time.strftime("%Y-%m-%d %H:%M %Z")
-    page.write_text(render(comparison, figures, sections, threshold, made), encoding="utf-8")
-    (out / "tables.md").write_text("\n".join(map(_quotable, sections)), encoding="utf-8")
+    write_atomically(page, render(comparison, figures, sections, threshold, made).encode())
+    write_atomically(out / "tables.md", "\n".join(map(_quotable, sections)).encode())
     files = {
         "summary": (record for section in sections for record in section.tables[0].records()),
         "improvement": (r for section in sections for table in section.tables[1:] for r in table.records()),
@@ -50,6 +53,12 @@ def write_report(comparison: Comparison, out: Path, threshold: Threshold) -> tup
     for name, records in files.items():
         write_csv(out / f"{name}.csv", records)
     return page, sections
+
+
+def _refuse_foreign(page: Path) -> None:
+    """Raise `ReportError` for a page that no earlier report has left."""
+    if page.exists() and b"<h1>Comparison of " not in page.read_bytes():
+        raise ReportError(f"{page} is no report: choose another folder with --out.")
 
 
 def _section(panel: Panel, curves: Curves, out: Path, base: Path, threshold: Threshold) -> Section:

@@ -168,3 +168,29 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ReportError, match=r"^the report cannot be written: "):
         main([str(tmp_path), "--out", str(tmp_path / "file" / "report")])
+
+
+def test_a_page_of_somebody_else_is_left_alone_and_a_report_is_replaced(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs", config(), state="failed")
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "index.html").write_text("<h1>My thesis</h1>")
+    with pytest.raises(ReportError, match=r"index\.html is no report: choose another folder with --out"):
+        main([str(tmp_path / "runs"), "--out", str(site)])
+    assert (site / "index.html").read_text() == "<h1>My thesis</h1>"
+    assert len(list(site.iterdir())) == 1
+
+
+def test_a_report_is_written_again_and_through_no_link(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs", config(), state="failed")
+    out, other = tmp_path / "runs" / "report", tmp_path / "other"
+    assert main([str(tmp_path / "runs")]) == 0
+    files = sorted(file.name for file in out.iterdir())
+    other.write_text("of somebody else")
+    for name in files:
+        if name != "index.html":
+            (out / name).unlink()
+            (out / name).symlink_to(other)
+    assert main([str(tmp_path / "runs")]) == 0
+    assert other.read_text() == "of somebody else"
+    assert not [file for file in out.iterdir() if file.is_symlink()]
