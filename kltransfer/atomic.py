@@ -49,6 +49,8 @@ def parse(content: Any, kind: type[T]) -> T:
 def _parse_field(value: Any, kind: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value)
+    if type(value) is int and abs(value) >= 2**63:
+        raise ValueError("a number is too large")
     number = type(value) is int and not isinstance(value, kind)
     value = float(value) if number else value
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
@@ -74,8 +76,9 @@ def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError:
+    except OSError as error:
         temporary.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)  # a full disk names none
         raise
     _sync_folder(path.parent)
 

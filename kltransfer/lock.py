@@ -52,7 +52,7 @@ def is_locked(path: Path) -> bool:
     """
     try:
         descriptor = os.open(path, os.O_RDWR)
-    except OSError:  # no file, so no holder; a file of another user cannot be asked
+    except (OSError, ValueError):  # no file or no name of one; a file of another user cannot be asked
         return False
     try:
         question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)

@@ -27,8 +27,9 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
         raise OSError("no")
 
     monkeypatch.setattr(os, "replace", fails)
-    with pytest.raises(OSError, match="no"):
+    with pytest.raises(OSError, match="no") as failure:
         write_atomically(file, b"new")
+    assert failure.value.filename == str(file)
     assert file.read_text() == "old"
     assert os.listdir(tmp_path) == ["file"]
 
@@ -59,7 +60,16 @@ def test_json_is_read_as_what_it_should_be(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", '{"number": 1}', '{"text": 1}', '{"text": "", "count": true}', '{"text": null}'],
+    [
+        "",
+        "{",
+        "[]",
+        '{"number": 1}',
+        f'{{"text": "", "number": {10**400}}}',
+        '{"text": 1}',
+        '{"text": "", "count": true}',
+        '{"text": null}',
+    ],
 )
 def test_damaged_json_is_named_and_left_out(tmp_path: Path, content: str) -> None:
     file = tmp_path / "note.json"

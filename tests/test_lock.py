@@ -43,3 +43,4 @@ def test_no_lock_is_taken_through_a_link(tmp_path: Path) -> None:
 def test_what_is_no_file_is_not_locked(tmp_path: Path) -> None:
     assert not is_locked(tmp_path)
     assert not is_locked(tmp_path / "nothing")
+    assert not is_locked(tmp_path / "no\0name")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,9 +147,10 @@ def _read_lines(file: Path, problems: list[str] | None) -> list[_Line]:
     for number, entry in enumerate(content, 1):
         try:
             line = parse(entry, _Line)
-            if "\0" in "".join([line.folder, *line.depends_on]):
-                raise ValueError("a folder's name cannot hold a zero byte")
-        except (TypeError, ValueError):
+            for folder in (line.folder, *line.depends_on):
+                with suppress(FileNotFoundError):  # it has not begun
+                    os.lstat(file.parent / folder)
+        except (OSError, TypeError, ValueError):  # no folder can have such a name
             if problems is not None:
                 problems.append(f"{file}: entry {number} was edited and is left out.")
         else:

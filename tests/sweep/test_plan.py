@@ -70,7 +70,14 @@ def test_a_damaged_entry_of_a_plan_is_named_and_the_others_are_read(make_plan: M
     plan.write(runs, tmp_path / "runs")
     file = tmp_path / "runs" / "plan.json"
     entries = json.loads(file.read_text())
-    for damaged in (None, "x", {}, entries[1] | {"seed": "zero"}, entries[1] | {"folder": "a\0b"}):
+    for damaged in (
+        None,
+        "x",
+        {},
+        entries[1] | {"seed": "zero"},
+        entries[1] | {"folder": "a\0b"},
+        entries[1] | {"depends_on": ["x" * 300]},
+    ):
         file.write_text(json.dumps([entries[0], damaged, entries[2]]))
         problems: list[str] = []
         assert [entry.folder for entry in plan.read(tmp_path / "runs", problems)] == [
