@@ -62,13 +62,20 @@ def _run(name: str, module: str) -> NoReturn:
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
         code = error.exit_code
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"{name}: {error.filename} cannot be used: {error.strerror}.", file=sys.stderr)
+        code = UserError.exit_code
     sys.exit(code)
 
 
 def forgive_closed_output() -> None:
-    """Drop output that cannot be printed, because a reader like `head` has ended or a disk is full."""
+    """Drop output that cannot be printed: `head` has ended, a disk is full, it is closed."""
     for name, stream in (("stdout", sys.__stdout__), ("stderr", sys.__stderr__)):
-        if stream is not None and getattr(sys, name) is stream:
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        elif getattr(sys, name) is stream:
             raw = io.BufferedWriter(_Forgiving(stream.fileno(), "w", closefd=False))
             text = io.TextIOWrapper(raw, stream.encoding, "backslashreplace", line_buffering=True)
             setattr(sys, name, text)

@@ -123,3 +123,33 @@ def test_ctrl_c_while_torch_is_imported_is_one_sentence(tmp_path: Path) -> None:
     )
     said = "kltransfer: stopped: SIGINT before the run began; the same command resumes.\n"
     assert (done.returncode, done.stderr) == (75, said)
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("script", "name", "words"),
+    [
+        ("status", "kltransfer-status", (LONG,)),
+        ("report", "kltransfer-report", (LONG,)),
+        ("evaluate", "kltransfer-eval", (".", "--json", f"{LONG}.json")),
+    ],
+)
+def test_a_file_that_cannot_be_is_one_sentence(
+    script: str, name: str, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = subprocess.run(program(script, *words), cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{name}: ") and done.stderr.count("\n") == 1
+    assert "cannot be used: File name too long." in done.stderr
+
+
+def test_a_closed_standard_error_is_as_good_as_none(tmp_path: Path) -> None:
+    code = (
+        "import sys; from kltransfer.console import forgive_closed_output; forgive_closed_output()\n"
+        "print('unheard', sys.stderr.isatty(), file=sys.stderr); print('heard')"
+    )
+    command = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", code]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "heard\n")
