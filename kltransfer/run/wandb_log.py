@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from kltransfer.atomic import write_atomically
 from kltransfer.config.names import (
     is_pretrained,
     is_transfer,
@@ -184,7 +185,7 @@ def run_id(folder: Path) -> str:
         pass
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:8] + secrets.token_hex(4)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(name + "\n")
+    write_atomically(file, f"{name}\n".encode())
     return name
 
 

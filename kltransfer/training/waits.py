@@ -29,9 +29,11 @@ class Waits:
 
     def sentence(self, replay_ratio: float) -> str:
         """Say who waited, and at which replay ratio neither would have."""
+        if not self.rounds:
+            return "there was no update, so nobody waited"
         actor, learner = self.shares()
         said = f"the actor waited {actor:.0%} of the time, the learner {learner:.0%}"
-        if not self.rounds or self.actor >= self.rounds or self.learner >= self.rounds:
+        if self.actor >= self.rounds or self.learner >= self.rounds:
             return said
         balanced = replay_ratio * (self.rounds - self.actor) / (self.rounds - self.learner)
         return f"{said}; neither would at regime.replay_ratio={balanced:.2g}"

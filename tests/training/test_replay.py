@@ -1,8 +1,11 @@
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from kltransfer.checkpoint import load, save
 from kltransfer.errors import CheckpointError
 from kltransfer.training.replay import Replay, Window
 
@@ -114,4 +117,25 @@ def test_a_missing_segment_is_refused(tmp_path: Path) -> None:
     state = filled(10).save(tmp_path)
     next(tmp_path.iterdir()).unlink()
     with pytest.raises(CheckpointError):
+        Replay(20, 2, SIZES).restore(tmp_path, state)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda segment: {**segment, "start": 1},
+        lambda segment: {**segment, "rows": segment["rows"].double()},
+        lambda segment: {**segment, "rows": segment["rows"][:-1]},
+        lambda segment: {"rows": segment["rows"]},
+        lambda segment: [segment],
+    ],
+    ids=["start", "type", "count", "key", "list"],
+)
+def test_a_segment_of_another_start_type_or_count_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], Any]
+) -> None:
+    state = filled(10).save(tmp_path)
+    (file,) = tmp_path.iterdir()
+    save(file, change(load(file)))
+    with pytest.raises(CheckpointError, match=r"steps-0-10\.pt"):
         Replay(20, 2, SIZES).restore(tmp_path, state)

@@ -27,3 +27,7 @@ def test_at_the_replay_ratio_that_is_named_both_sides_take_the_same_time() -> No
     waits.count(0.0, 1.0, 4.0)
     assert waits.sentence(8.0).startswith("the actor waited 75% of the time, the learner 0%")
     assert waits.sentence(8.0).endswith("regime.replay_ratio=2")
+
+
+def test_a_run_without_updates_says_so() -> None:
+    assert Waits().sentence(8.0) == "there was no update, so nobody waited"
