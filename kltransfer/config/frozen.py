@@ -20,6 +20,7 @@ from kltransfer.errors import ConfigError
 T = TypeVar("T")
 
 INTERPOLATION = re.compile(r"(?<!\\)(?:\\\\)*\$\{")  # a pair of backslashes is one, and escapes nothing
+DEEPEST = 50  # mappings and lists within each other
 
 
 def part(config: DictConfig, kind: type[T]) -> T:
@@ -76,15 +77,14 @@ def frozen(content: Any) -> DictConfig:
 def read_yaml(file: Path) -> Any:
     """Return what a YAML file of a run holds, as OmegaConf's. Raises OSError, ValueError or YAMLError.
 
-    No run writes an alias, and a few of them could fill the memory.
+    No run writes an alias or nests deeply, and a few such lines could fill the memory.
     """
-    text = file.read_text()
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-        raise ValueError("it holds an alias")
-    try:
-        return OmegaConf.load(StringIO(text))
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+    text, depth = file.read_text(), 0
+    for event in yaml.parse(text):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
+            raise ValueError("it holds an alias or is nested too deeply")
+    return OmegaConf.load(StringIO(text))
 
 
 def refuse_interpolations(content: Any) -> None:

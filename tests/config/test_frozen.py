@@ -28,12 +28,9 @@ def test_what_would_read_this_machine_is_refused_whatever_stands_before_it(
 def test_a_file_that_grows_or_has_no_end_is_refused_at_once(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     doubled = "".join(f"a{i + 1}: &a{i + 1} [*a{i}, *a{i}]\n" for i in range(60))
-    for content, reason in (
-        ("a0: &a0 [x]\n" + doubled, "holds an alias"),
-        ("[" * 9999 + "]" * 9999, "too deeply"),
-    ):
+    for content in ("a0: &a0 [x]\n" + doubled, "a: &a [*a]", "[" * 99_999):
         file.write_text(content)
-        with pytest.raises(ValueError, match=reason):
+        with pytest.raises(ValueError, match="holds an alias or is nested too deeply"):
             read_yaml(file)
     file.write_text("a: [1]")
     assert read_yaml(file) == {"a": [1]}
