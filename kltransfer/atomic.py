@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 T = TypeVar("T")
+
+
+def read_file(path: Path, size: int = -1) -> bytes:
+    """Return the first `size` bytes of a file, by default all.
+
+    Raises OSError, for a pipe too: its reader could wait for ever.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        return file.read(size)
 
 
 def read_json(path: Path, kind: type[T], problems: list[str] | None = None) -> T | None:
@@ -19,7 +32,7 @@ def read_json(path: Path, kind: type[T], problems: list[str] | None = None) -> T
     `problems`. Keys that a dataclass does not have are left out.
     """
     try:
-        return parse(json.loads(path.read_bytes()), kind)
+        return parse(json.loads(read_file(path)), kind)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, RecursionError) as error:

@@ -9,6 +9,7 @@ import hashlib
 import struct
 from pathlib import Path
 
+from kltransfer.atomic import read_file
 from kltransfer.errors import CheckpointError
 
 MAGIC = b"KLTRANSFER\x00CKPT"
@@ -24,7 +25,7 @@ def header(payload: bytes | memoryview) -> bytes:
 def unseal(path: Path) -> memoryview:
     """Return the payload of a sealed file. Raises `CheckpointError` if it does not match its header."""
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
     if not data.startswith(MAGIC[: max(len(data), 1)]):
@@ -45,8 +46,7 @@ def unseal(path: Path) -> memoryview:
 def fingerprint(path: Path) -> str:
     """Return the SHA-256 that a file's header states, as text; empty where there is no sealed file."""
     try:
-        with open(path, "rb") as file:
-            start = file.read(HEADER.size)
+        start = read_file(path, HEADER.size)
     except OSError:
         return ""
     if len(start) < HEADER.size or not start.startswith(MAGIC):

@@ -13,6 +13,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from kltransfer.atomic import read_file
 from kltransfer.config.schema import Config, schema
 from kltransfer.config.sentence import one_line
 from kltransfer.errors import ConfigError
@@ -79,7 +80,7 @@ def read_yaml(file: Path) -> Any:
 
     No run writes an alias or nests deeply, and a few such lines could fill the memory.
     """
-    text, depth = file.read_text(), 0
+    text, depth = read_file(file).decode(), 0
     for event in yaml.parse(text):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:

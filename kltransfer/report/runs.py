@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from kltransfer.atomic import read_json
+from kltransfer.atomic import read_file, read_json
 from kltransfer.config.frozen import read_yaml, refuse_interpolations
 from kltransfer.config.names import PANEL_GROUPS, config_of, is_transfer, method_folder
 from kltransfer.config.schema import Config, schema
@@ -217,8 +218,8 @@ def _refuse_other_types(config: DictConfig) -> None:
 def _read_metrics(file: Path, problems: list[str]) -> dict[str, Series]:
     """Read the complete rows; a row written again after a restart replaces the earlier one."""
     try:
-        with file.open(newline="", errors="replace") as lines:
-            table = list(csv.reader(line.replace("\0", "") for line in lines))
+        text = read_file(file).decode(errors="replace").replace("\0", "")
+        table = list(csv.reader(io.StringIO(text, newline="")))
     except (OSError, csv.Error) as error:
         problems.append(f"{file.name} cannot be read ({type(error).__name__})")
         return {}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from kltransfer.atomic import write_atomically
+from kltransfer.atomic import read_file, write_atomically
 from kltransfer.errors import ReportError
 from kltransfer.report.claim import judge_claim
 from kltransfer.report.curve import panel_curves
@@ -57,7 +57,7 @@ def write_report(comparison: Comparison, out: Path, threshold: Threshold) -> tup
 
 def _refuse_foreign(page: Path) -> None:
     """Raise `ReportError` for a page that no earlier report has left."""
-    if page.exists() and b"<h1>Comparison of " not in page.read_bytes():
+    if page.exists() and b"<h1>Comparison of " not in read_file(page):
         raise ReportError(f"{page} is no report: choose another folder with --out.")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -178,7 +179,8 @@ def _acquire(file: Path, on_wait: Callable[[], None] | None) -> int:
         raise RunFolderError(
             f"{file.parent} is in use by {owner}: wait for it, or choose another folder with label=."
         ) from None
-    former = os.pread(descriptor, 200, 0)
+    regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    former = os.pread(descriptor, 200, 0) if regular else b"a pipe"
     if former and re.fullmatch(rb"process \d+ on .*\n", former) is None:
         os.close(descriptor)
         raise RunFolderError(f"{file} is not the lock of a run: move it away, or choose another folder.")

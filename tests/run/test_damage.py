@@ -133,6 +133,11 @@ def test_a_thousand_damaged_checkpoints(stopped: Path, compose: Compose, tmp_pat
     damage_bytes(stopped, tmp_path / "bytes", compose(*SHORT), seed=1, count=500)
 
 
+def pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
 def directory(file: Path) -> None:
     file.unlink()
     file.mkdir()
@@ -152,6 +157,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a list": lambda file: file.write_text("[1, 2]"),
     "a mapping": lambda file: file.write_text('{"state": ["finished"], "seed": {}}'),
     "a folder": directory,
+    "a pipe": pipe,
     "a link to nothing": link,
 }
 
