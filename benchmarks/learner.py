@@ -29,7 +29,7 @@ from kltransfer.run.build import has_bfloat16
 from kltransfer.training.learner import Learner
 
 AGENTS = ("hierarchical", "svg0", "distral")
-SCALES = ("laptop", "paper")  # the smaller rooms of compact and mini change nothing here
+SCALES = ("laptop", "paper")
 # precision, whether compiled; bfloat16 where the processor multiplies in it, for its emulation takes minutes
 WAYS = tuple(
     (precision, compiled)
