@@ -1,4 +1,4 @@
-"""Run all benchmarks, one after the other, and say in the end how their targets stand.
+"""Run all benchmarks of speed, one after the other, and say in the end how their targets stand.
 
     python benchmarks/all.py [NAME ...]
 
@@ -15,7 +15,6 @@ from pathlib import Path
 from tables import ROOT, parser
 
 NAMES = (
-    "chance",
     "physics",
     "actor",
     "learner",
