@@ -135,12 +135,13 @@ def kltransfer(agent: str, way: str) -> Callable[[int, int, int], Update]:
     """Return the maker of an agent of this project."""
 
     def make(samples: int, observation_size: int, action_size: int) -> Update:
-        """Build the default job, whose environment and windows have the sizes asked for."""
+        """Build the default job with the networks of the others; its windows have the sizes asked for."""
         from job import collect, make_config, make_job
 
         precision, _, compiled = way.partition(" ")
         words = [f"algorithm.precision={precision}", f"algorithm.compile={str(bool(compiled)).lower()}"]
-        config = make_config(f"agent={agent}", *words, *sys.argv[5:])
+        words += [f"agent.{network}.hidden={HIDDEN}" for network in ("high_level", "low_level", "critic")]
+        config = make_config(f"agent={agent}", "agent.critic.count=2", *words, *sys.argv[5:])
         algorithm = config.algorithm
         algorithm.batch_size = samples // algorithm.unroll_length
         job = make_job(config)

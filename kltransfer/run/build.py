@@ -22,6 +22,7 @@ from kltransfer.training.replay import Replay
 from kltransfer.training.trainer import Trainer
 
 WORTH_COMPILING = 2_500_000  # learner steps; with more, compiling saves more time than it takes
+WORTH_BFLOAT16 = 10_000_000  # products of numbers in a layer and update; with fewer, casts cost more
 
 
 def seeds(config: DictConfig, count: int) -> list[int]:
@@ -56,12 +57,14 @@ def use_of_machine(config: DictConfig, device: torch.device, cores: int) -> UseO
     elif compiled and compiler() is None:
         name = compiler_name()
         raise ConfigError(f"algorithm.compile=true needs the compiler {name}: install it or set CXX.")
+    states = algorithm.batch_size * (algorithm.unroll_length + 1) * algorithm.action_samples
+    products = states * max(config.agent.critic.hidden) ** 2
     learner_threads = 1 if algorithm.threads == "auto" else int(algorithm.threads)
     left = max(1, cores - learner_threads)
     simulation_threads = left if regime.simulation_threads == "auto" else int(regime.simulation_threads)
     return UseOfMachine(
         device=str(device),
-        precision=choose_precision(algorithm.precision, device),
+        precision=choose_precision(algorithm.precision, products, device),
         compiled=bool(compiled),
         learner_threads=learner_threads,
         simulation_threads=min(simulation_threads, regime.simulations),
@@ -167,11 +170,18 @@ def compiler() -> str | None:
     return shutil.which(compiler_name())
 
 
-def choose_precision(name: str, device: torch.device) -> str:
-    """Return the precision of hidden layers; `auto` takes bfloat16 where the device multiplies in it."""
+def choose_precision(name: str, products: int, device: torch.device) -> str:
+    """Return the precision of hidden layers; `auto` takes bfloat16 where it is faster.
+
+    Args:
+        name: the option.
+        products: of numbers in a layer of the critic, in an update.
+        device: of the learner.
+    """
     if name != "auto":
         return name
-    return "bfloat16" if has_bfloat16(device) else "float32"
+    worth = device.type == "cuda" or products >= WORTH_BFLOAT16
+    return "bfloat16" if worth and has_bfloat16(device) else "float32"
 
 
 def has_bfloat16(device: torch.device) -> bool:

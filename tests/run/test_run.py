@@ -20,8 +20,8 @@ from kltransfer import lock
 from kltransfer.checkpoint import load
 from kltransfer.errors import CheckpointError, CheckpointNotSaved, ConfigError, Preempted, RunFolderError
 from kltransfer.evaluation.opengl import draws
+from kltransfer.run import build, savepoint
 from kltransfer.run import run as run_module
-from kltransfer.run import savepoint
 from kltransfer.run.build import choose_device, refuse_too_large, use_of_machine
 from kltransfer.run.folder import RunFolder
 from kltransfer.run.metrics import TIMES
@@ -230,6 +230,23 @@ def test_auto_compiles_long_runs_where_there_is_a_compiler(
     assert not compiled("learner_steps=10_000_000", "algorithm.compile=false")
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert not compiled("learner_steps=10_000_000")
+
+
+@pytest.mark.parametrize(
+    ("words", "there", "precision"),
+    [
+        ([], True, "float32"),
+        (["agent.critic.hidden=[256,256]"], True, "bfloat16"),
+        (["agent.critic.hidden=[256,256]"], False, "float32"),
+        (["algorithm.batch_size=128", "algorithm.action_samples=4"], True, "bfloat16"),
+        (["algorithm.precision=bfloat16"], False, "bfloat16"),
+    ],
+)
+def test_auto_multiplies_in_bfloat16_where_updates_are_large_and_the_processor_can(
+    words: list[str], there: bool, precision: str, monkeypatch: pytest.MonkeyPatch, compose: Compose
+) -> None:
+    monkeypatch.setattr(build, "has_bfloat16", lambda device: there)
+    assert use_of_machine(compose(*words), torch.device("cpu"), 2).precision == precision
 
 
 @pytest.mark.parametrize(
