@@ -57,6 +57,7 @@ class TransferMode:
 @dataclass
 class Scale:
     name: Annotated[str, NameOf("scale")] = MISSING
+    length: Annotated[int, Between(1, 1000)] = 1  # for runs that were frozen before there was this option
 
 
 @dataclass
@@ -126,3 +127,4 @@ def schema() -> DictConfig:
 
 
 ConfigStore.instance().store(name="schema", node=schema())
+OmegaConf.register_new_resolver("times", lambda a, b: a * b, replace=True)

@@ -45,8 +45,9 @@ def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
         # An agent comes first: it is a preset that chooses prior and sharing too.
         for group in sorted(groups, key=lambda name: name != "agent"):
             _load(source, conf, group, groups[group])
-        if config.learner_steps == config.budget[config.body.name]:  # nobody asked for another length
-            source.learner_steps = source.budget[source.body.name]
+        if config.learner_steps == config.scale.length * config.budget[config.body.name]:
+            # nobody asked for another length
+            source.learner_steps = config.scale.length * source.budget[source.body.name]
         if transfer.name == "body":
             source.agent.high_level.sees = config.agent.high_level.sees
         source.merge_with(_nested(options))

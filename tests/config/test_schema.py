@@ -45,6 +45,27 @@ def test_every_choice_composes_and_is_valid(compose: Compose, word: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("words", "learner_steps"),
+    [
+        ("body=ant", 5_000_000),
+        ("body=ant task=move_box", 40_000_000),
+        ("body=ant task=move_box scale=medium", 160_000_000),
+        ("body=ant scale=gpu", 80_000_000),
+        ("body=ant scale=gpu learner_steps=7", 7),
+    ],
+)
+def test_the_length_of_a_run_follows_from_task_body_and_scale(
+    compose: Compose, words: str, learner_steps: int
+) -> None:
+    config = compose(*words.split())
+    assert config.learner_steps == learner_steps
+    # So the actors collect the same number of control steps at every scale, where no length is given.
+    if "learner_steps" not in words:
+        laptop = compose(*words.split(), "scale=laptop")
+        assert learner_steps / config.regime.replay_ratio == laptop.learner_steps / laptop.regime.replay_ratio
+
+
+@pytest.mark.parametrize(
     ("word", "wandb", "tensorboard"),
     [
         ("logger=csv", False, False),

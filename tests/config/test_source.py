@@ -35,6 +35,9 @@ PAIRS = {
     ),
     "regime=on_policy transfer_mode=task transfer_mode.source.regime=replay": "",
     "learner_steps=7 transfer_mode=task transfer_mode.source.learner_steps=5": "learner_steps=5",
+    "body=ant task=move_box scale=medium transfer_mode=body transfer_mode.source.body=ball": (
+        "body=ball task=move_box scale=medium agent.high_level.sees=[boxes,task]"
+    ),
     "learner_steps=7 algorithm.discount=0.9 transfer_mode=task transfer_mode.source.algorithm.kl_cost=0.1": (
         "learner_steps=7 algorithm.discount=0.9 algorithm.kl_cost=0.1"
     ),
