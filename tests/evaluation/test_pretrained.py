@@ -12,7 +12,12 @@ AGENTS = sorted((Path(__file__).parents[2] / "pretrained").glob("*.pt"))
 
 
 def test_agents_ship_for_what_was_learned() -> None:
-    assert [file.stem for file in AGENTS] == ["ant_go_to_target", "ball_go_to_target", "ball_move_box"]
+    assert [file.stem for file in AGENTS] == [
+        "ant_go_to_target",
+        "ant_move_box",
+        "ball_go_to_target",
+        "ball_move_box",
+    ]
 
 
 @pytest.mark.parametrize("file", AGENTS, ids=lambda file: file.stem)
