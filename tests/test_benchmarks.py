@@ -52,9 +52,9 @@ def test_a_benchmark_prints_its_tables_and_keeps_them_as_json(name: str, tmp_pat
 
 
 @pytest.mark.slow
-def test_the_list_of_all_benchmarks_is_complete() -> None:
+def test_the_list_of_all_benchmarks_is_complete_but_for_chance_which_is_not_about_speed() -> None:
     done = run("all", "--help")
-    assert all(name in done.stdout for name in SMALLEST)
+    assert all(name in done.stdout for name in SMALLEST if name != "chance")
     done = run("all", "no_such_benchmark")
     assert done.returncode == 2
     assert "no_such_benchmark" in done.stderr
