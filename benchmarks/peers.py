@@ -122,9 +122,11 @@ def learners(report: Report, arguments: Namespace) -> None:
     for contestant, values in zip(contestants, rates, strict=True):
         over = None if fastest is None else ratio(values, fastest)
         report.row(contestant.name, contestant.samples, statistics.median(values), over)
-        best[contestant.name.split()[0]] = max(best.get(contestant.name.split()[0], 0), over or 0)
+        if over is not None:
+            agent = contestant.name.split()[0]
+            best[agent] = max(best.get(agent, over), over)
     for agent in arguments.agents:
-        report.target(f"{agent}, its fastest, over the fastest peer", best.get(agent) or None, least=2)
+        report.target(f"{agent}, its fastest, over the fastest peer", best.get(agent), least=2)
     report.note(CONTENT)
 
 

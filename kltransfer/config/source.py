@@ -45,9 +45,8 @@ def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
         # An agent comes first: it is a preset that chooses prior and sharing too.
         for group in sorted(groups, key=lambda name: name != "agent"):
             _load(source, conf, group, groups[group])
-        if config.learner_steps == config.scale.length * config.budget[config.body.name]:
-            # nobody asked for another length
-            source.learner_steps = config.scale.length * source.budget[source.body.name]
+        if config.learner_steps == _usual_length(config):  # nobody asked for another length
+            source.learner_steps = _usual_length(source)
         if transfer.name == "body":
             source.agent.high_level.sees = config.agent.high_level.sees
         source.merge_with(_nested(options))
@@ -62,6 +61,11 @@ def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
     if problem is not None:
         raise ConfigError(f"the source of this {transfer.name} transfer does not fit: {problem}.")
     return source
+
+
+def _usual_length(config: DictConfig) -> int:
+    """Return the learner steps that `conf/config.yaml` gives a run."""
+    return int(config.scale.length * config.budget[config.body.name])
 
 
 def _require_training(source: DictConfig) -> None:

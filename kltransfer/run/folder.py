@@ -179,9 +179,8 @@ def _acquire(file: Path, on_wait: Callable[[], None] | None) -> int:
         raise RunFolderError(
             f"{file.parent} is in use by {owner}: wait for it, or choose another folder with label=."
         ) from None
-    regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-    former = os.pread(descriptor, 200, 0) if regular else b"a pipe"
-    if former and re.fullmatch(rb"process \d+ on .*\n", former) is None:
+    regular = stat.S_ISREG(os.fstat(descriptor).st_mode)  # a pipe cannot be read without waiting
+    if not regular or re.fullmatch(rb"(process \d+ on .*\n)?", os.pread(descriptor, 200, 0)) is None:
         os.close(descriptor)
         raise RunFolderError(f"{file} is not the lock of a run: move it away, or choose another folder.")
     os.ftruncate(descriptor, 0)
