@@ -57,8 +57,8 @@ def resolved(composed: DictConfig, overrides: Sequence[str] | None = None) -> Di
     assert isinstance(config, DictConfig)
     refuse_interpolations(config)  # an escaped one would become an interpolation once it is frozen
     if overrides is not None:
-        # Escaped: an interpolation in a word was resolved above and must not be again.
-        config.command = ["kltransfer", *(word.replace("${", r"\${") for word in overrides)]
+        # Escaped, and backslashes before it too: an interpolation was resolved above and must not be again.
+        config.command = ["kltransfer", *(re.sub(r"(\\*)\$\{", r"\1\1\\${", word) for word in overrides)]
     return config
 
 

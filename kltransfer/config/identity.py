@@ -13,7 +13,7 @@ from kltransfer.config.schema import schema
 from kltransfer.config.sentence import shortened
 
 # Options and groups without influence on what is learned: names, reports, the machine, how often to save.
-# (Scale, room and budget are names for values that stand elsewhere in the config.)
+# (Scale, room, budget and batches are names for values that stand elsewhere in the config.)
 FREE = (
     "label",
     "experiment",
@@ -21,6 +21,7 @@ FREE = (
     "scale",
     "room",
     "budget",
+    "batches",
     "logger",
     "wandb",
     "log_every",

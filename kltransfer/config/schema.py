@@ -38,6 +38,13 @@ class Budget:  # the defaults are for runs that were frozen before there was thi
 
 
 @dataclass
+class Batches:  # the defaults are for runs that were frozen before there was this group
+    ball: Annotated[str, OneOf("small", "large")] = "small"
+    ant: Annotated[str, OneOf("small", "large")] = "small"
+    quadruped: Annotated[str, OneOf("small", "large")] = "small"
+
+
+@dataclass
 class LowLevelSharing:
     name: Annotated[str, OneOf("shared", "separate", "none")] = MISSING
     on_task_transfer: ModuleState = MISSING
@@ -92,6 +99,7 @@ class Config:
     body: Body = field(default_factory=Body)
     task: Task = field(default_factory=Task)
     budget: Budget = field(default_factory=Budget)
+    batches: Batches = field(default_factory=Batches)
     room: Room = field(default_factory=Room)
     arena: Arena = field(default_factory=Arena)
     agent: AgentOptions = field(default_factory=AgentOptions)
@@ -126,5 +134,11 @@ def schema() -> DictConfig:
     return frame
 
 
+def _small_or_large(small: Any, large: Any, *, _root_: DictConfig) -> Any:
+    """Return the value for the size of batches that the task has for the body."""
+    return large if (_root_.body.name, "large") in _root_.batches.items() else small
+
+
 ConfigStore.instance().store(name="schema", node=schema())
 OmegaConf.register_new_resolver("times", lambda a, b: a * b, replace=True)
+OmegaConf.register_new_resolver("small_or_large", _small_or_large, replace=True)

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kltransfer.config.conf import choices
 from kltransfer.config.fit import misfit
+from kltransfer.config.frozen import INTERPOLATION
 from kltransfer.config.schema import schema
 from kltransfer.config.sentence import one_line
 from kltransfer.config.validation import validate
@@ -45,8 +46,7 @@ def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
         # An agent comes first: it is a preset that chooses prior and sharing too.
         for group in sorted(groups, key=lambda name: name != "agent"):
             _load(source, conf, group, groups[group])
-        if config.learner_steps == _usual_length(config):  # nobody asked for another length
-            source.learner_steps = _usual_length(source)
+        _derive(source, config, conf)
         if transfer.name == "body":
             source.agent.high_level.sees = config.agent.high_level.sees
         source.merge_with(_nested(options))
@@ -63,9 +63,41 @@ def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
     return source
 
 
-def _usual_length(config: DictConfig) -> int:
-    """Return the learner steps that `conf/config.yaml` gives a run."""
-    return int(config.scale.length * config.budget[config.body.name])
+def _derive(source: DictConfig, config: DictConfig, conf: Path) -> None:
+    """Derive what the YAML derives from task and body, such as the length of a run, for those of `source`.
+
+    Where `config` has another value than its own task and body give, somebody asked for it: `source` keeps
+    it.
+    """
+    options: dict[str, Any] = {}
+    for file in ("config", f"regime/{source.regime.name}", f"scale/{source.scale.name}"):  # the last one wins
+        options |= _leaves(conf / f"{file}.yaml")
+    for key, value in options.items():
+        if isinstance(value, str) and INTERPOLATION.search(value):
+            derived = OmegaConf.merge(config, _nested({key: value}))
+            if OmegaConf.select(derived, key) == OmegaConf.select(config, key):
+                OmegaConf.update(source, key, value)
+    OmegaConf.resolve(source)
+
+
+def _leaves(file: Path) -> dict[str, Any]:
+    """Return the options that a YAML file sets, with dotted names from the root of the config."""
+    leaves: dict[str, Any] = {}
+
+    def add(content: Any, prefix: str) -> None:
+        for key, value in content.items():
+            if isinstance(value, dict):
+                add(value, f"{prefix}{key}.")
+            else:
+                leaves[prefix + key] = value
+
+    add(OmegaConf.to_container(OmegaConf.load(file)), "" if _is_global(file) else f"{file.parent.name}.")
+    return leaves
+
+
+def _is_global(file: Path) -> bool:
+    """Return whether the options of a YAML file are named from the root of the config."""
+    return file.stem == "config" or file.read_text().startswith("# @package _global_")
 
 
 def _require_training(source: DictConfig) -> None:
@@ -94,7 +126,7 @@ def _load(config: DictConfig, conf: Path, group: str, name: str) -> None:
                 other = key.removeprefix("override").strip().removeprefix("/")
                 if other != "room":
                     _load(config, conf, other, base)
-    if file.read_text().startswith("# @package _global_"):
+    if _is_global(file):
         config.merge_with(preset)
     else:
         config[group] = schema()[group]

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from kltransfer.config.frozen import read_yaml, refuse_interpolations
+from kltransfer.config.frozen import frozen, read_yaml, refuse_interpolations, resolved
 from kltransfer.errors import ConfigError
+from tests.conftest import Compose
 
 SECRET = "s3cret"
 
@@ -23,6 +24,16 @@ def test_what_would_read_this_machine_is_refused_whatever_stands_before_it(
             refuse_interpolations(config)
     else:
         refuse_interpolations(config)
+
+
+@pytest.mark.parametrize("backslashes", range(6))
+def test_a_command_line_is_frozen_word_for_word(
+    compose: Compose, monkeypatch: pytest.MonkeyPatch, backslashes: int
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", SECRET)
+    word = "label=" + "\\" * backslashes + "${oc.env:SOME_API_KEY}"
+    config = frozen(OmegaConf.to_container(resolved(compose(), [word])))
+    assert list(config.command) == ["kltransfer", word]
 
 
 def test_a_file_that_grows_or_has_no_end_is_refused_at_once(tmp_path: Path) -> None:

@@ -35,8 +35,24 @@ PAIRS = {
     ),
     "regime=on_policy transfer_mode=task transfer_mode.source.regime=replay": "",
     "learner_steps=7 transfer_mode=task transfer_mode.source.learner_steps=5": "learner_steps=5",
-    "body=ant task=move_box scale=medium transfer_mode=body transfer_mode.source.body=ball": (
-        "body=ball task=move_box scale=medium agent.high_level.sees=[boxes,task]"
+    # An Ant needs large batches to move a box, and its source, a Ball, does not.
+    "body=ant task=move_box transfer_mode=body transfer_mode.source.body=ball": (
+        "body=ball task=move_box agent.high_level.sees=[boxes,task]"
+    ),
+    "body=ant task=move_box algorithm.batch_size=64 transfer_mode=body transfer_mode.source.body=ball": (
+        "body=ball task=move_box algorithm.batch_size=64 agent.high_level.sees=[boxes,task]"
+    ),
+    "body=ant task=move_box scale=gpu transfer_mode=body transfer_mode.source.body=ball": (
+        "body=ball task=move_box scale=gpu agent.high_level.sees=[boxes,task]"
+    ),
+    "body=ant task=move_box_3 transfer_mode=task transfer_mode.source.task=move_box": (
+        "body=ant task=move_box"
+    ),
+    "body=ant task=move_box regime=on_policy transfer_mode=task transfer_mode.source.regime=replay": (
+        "body=ant task=move_box"
+    ),
+    "body=ant task=move_box transfer_mode=task transfer_mode.source.regime=on_policy": (
+        "body=ant task=move_box regime=on_policy"
     ),
     "learner_steps=7 algorithm.discount=0.9 transfer_mode=task transfer_mode.source.algorithm.kl_cost=0.1": (
         "learner_steps=7 algorithm.discount=0.9 algorithm.kl_cost=0.1"
