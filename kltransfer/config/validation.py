@@ -152,6 +152,11 @@ def _check_transfer(config: DictConfig) -> None:
 
 def _check_replay(config: DictConfig) -> None:
     regime, batch = config.regime, config.algorithm.batch_size * config.algorithm.unroll_length
+    if regime.name == "on_policy" and regime.replay_ratio > 1:
+        raise ConfigError(
+            f"regime=on_policy learns from each step about once, not {regime.replay_ratio:g} times: "
+            "set regime.replay_ratio=1 or less, and scale=laptop."
+        )
     if regime.min_replay_size > regime.replay_size:
         raise ConfigError(
             f"regime.min_replay_size={regime.min_replay_size} is never reached in a replay of "
