@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from kltransfer.agent.gaussian import Gaussian, log_prob, sample, standard_normal
+from kltransfer.agent.goal import goal_points, goal_points_size
 from kltransfer.agent.networks import ClipZeroingOutwardGradient, CriticNetwork, GaussianNetwork
 from kltransfer.agent.normaliser import Normaliser
 from kltransfer.agent.options import AgentOptions, CriticOptions, PolicyOptions, PriorOptions
@@ -24,26 +25,34 @@ PART = 256  # simulations for which one thread chooses
 
 
 class View(nn.Module):
-    """The part of an observation that a network may see, normalised: the asymmetry of Section 3.1."""
+    """The part of an observation that a network may see, normalised: the asymmetry of Section 3.1.
 
-    def __init__(self, layout: ObservationLayout, groups: Sequence[str]) -> None:
+    With `points`, a network that sees the goal code and the positions it names also sees `goal_points`.
+    """
+
+    def __init__(self, layout: ObservationLayout, groups: Sequence[str], points: bool) -> None:
         super().__init__()
         columns = [i for group in groups for i in range(*layout.slice(group).indices(layout.size))]
-        self.size = len(columns)
+        sees_goal = "task" in groups and ("boxes" in groups or not layout.boxes)
+        self.layout, self.points = layout, points and sees_goal and layout.predicates > 0
+        self.size = len(columns) + (goal_points_size(layout) if self.points else 0)
         self.register_buffer("columns", torch.tensor(columns, dtype=torch.long), persistent=False)
         self.columns: Tensor
         # A contiguous range, the common case, is a view without a copy.
-        self.range = (columns[0], self.size) if columns == list(range(columns[0], columns[-1] + 1)) else None
+        contiguous = columns == list(range(columns[0], columns[-1] + 1))
+        self.range = (columns[0], len(columns)) if contiguous else None
         self.normaliser = Normaliser(self.size)
 
     def select(self, observation: Tensor) -> Tensor:
-        """Return the columns of the groups as they are, `[..., O]` to `[..., size]`."""
+        """Return what is seen as it is, the goal's points last: `[..., O]` to `[..., size]`."""
         if self.range is not None:
-            return observation.narrow(-1, *self.range)
-        return observation.index_select(-1, self.columns)
+            seen = observation.narrow(-1, *self.range)
+        else:
+            seen = observation.index_select(-1, self.columns)
+        return torch.cat([seen, goal_points(observation, self.layout)], dim=-1) if self.points else seen
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Return the normalised columns of the groups, `[..., O]` to `[..., size]`."""
+        """Return what is seen, normalised: `[..., O]` to `[..., size]`."""
         normalised: Tensor = self.normaliser(self.select(observation))
         return normalised
 
@@ -51,9 +60,9 @@ class View(nn.Module):
 class HighLevel(nn.Module):
     """pi^H: observations to the innovation of z; see `priors` for how an innovation makes a latent."""
 
-    def __init__(self, layout: ObservationLayout, size: int, options: PolicyOptions) -> None:
+    def __init__(self, layout: ObservationLayout, size: int, options: PolicyOptions, points: bool) -> None:
         super().__init__()
-        self.view = View(layout, options.sees)
+        self.view = View(layout, options.sees, points)
         self.network = GaussianNetwork(self.view.size, size, options)
 
     def forward(self, observation: Tensor) -> Gaussian:
@@ -75,10 +84,15 @@ class LowLevel(nn.Module):
     """pi^L or pi_0^L: latents and observations to actions; the simulator clips them to [-1, 1]."""
 
     def __init__(
-        self, layout: ObservationLayout, latent_size: int, action_size: int, options: PolicyOptions
+        self,
+        layout: ObservationLayout,
+        latent_size: int,
+        action_size: int,
+        options: PolicyOptions,
+        points: bool,
     ) -> None:
         super().__init__()
-        self.view = View(layout, options.sees)
+        self.view = View(layout, options.sees, points)
         self.network = GaussianNetwork(latent_size + self.view.size, action_size, options)
 
     def forward(self, latent: Tensor, observation: Tensor) -> Gaussian:
@@ -91,11 +105,16 @@ class Critic(nn.Module):
     """Q(a, z, x), one or two of them; sees everything."""
 
     def __init__(
-        self, layout: ObservationLayout, latent_size: int, action_size: int, options: CriticOptions
+        self,
+        layout: ObservationLayout,
+        latent_size: int,
+        action_size: int,
+        options: CriticOptions,
+        points: bool,
     ) -> None:
         super().__init__()
-        self.view = View(layout, GROUPS)
-        rest_size = latent_size + layout.size
+        self.view = View(layout, GROUPS, points)
+        rest_size = latent_size + self.view.size
         self.networks: Iterable[CriticNetwork] = nn.ModuleList(
             CriticNetwork(action_size, rest_size, options.hidden) for _ in range(options.count)
         )  # type: ignore[assignment]
@@ -111,7 +130,7 @@ class Critic(nn.Module):
         """Return what a state adds to the first layer of each critic for any action: `[..., H]` each.
 
         Args:
-            rest: latent and normalised observation, `[..., Z + O]`.
+            rest: latent and what `view` shows, `[..., Z + size]`.
         """
         return [network.rest(rest) for network in self.networks]
 
@@ -145,18 +164,18 @@ class Agent(nn.Module):
         separate_default_policy: bool,
     ) -> None:
         super().__init__()
-        latent_size = options.latent_size
+        latent_size, points = options.latent_size, options.goal_points
         self.layout, self.action_size, self.latent_size = layout, action_size, latent_size
         self.high_level: HighLevel | NoHighLevel = (
-            HighLevel(layout, latent_size, options.high_level) if latent_size else NoHighLevel()
+            HighLevel(layout, latent_size, options.high_level, points) if latent_size else NoHighLevel()
         )
         self.high_level_prior: HighLevelPrior = make_prior(prior, latent_size)
-        self.low_level = LowLevel(layout, latent_size, action_size, options.low_level)
+        self.low_level = LowLevel(layout, latent_size, action_size, options.low_level, points)
         blind = replace(options.low_level, sees=options.default_policy_sees)
         self.default_policy: LowLevel | None = (
-            LowLevel(layout, latent_size, action_size, blind) if separate_default_policy else None
+            LowLevel(layout, latent_size, action_size, blind, points) if separate_default_policy else None
         )
-        self.critic = Critic(layout, latent_size, action_size, options.critic)
+        self.critic = Critic(layout, latent_size, action_size, options.critic, points)
         self.ar_coefficient = prior.coefficient if prior.residual and prior.name != "isotropic" else 0.0
 
     @property

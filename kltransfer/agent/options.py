@@ -47,6 +47,7 @@ class AgentOptions:
 
     name: Annotated[str, OneOf("hierarchical", *FLAT_AGENTS)] = MISSING
     latent_size: Annotated[int, Between(0, 1024)] = MISSING
+    goal_points: bool = False  # for agents that were frozen before there was this option
     high_level: PolicyOptions = field(default_factory=PolicyOptions)
     low_level: PolicyOptions = field(default_factory=PolicyOptions)
     default_policy_sees: Annotated[list[str], SomeOf(GROUPS)] = MISSING

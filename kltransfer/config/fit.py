@@ -43,6 +43,7 @@ def _pairs(source: DictConfig, config: DictConfig) -> Iterator[tuple[str, Any, A
         yield "high level's distribution", head(theirs.high_level), head(ours.high_level)
         yield "high level's view", list(theirs.high_level.sees), list(ours.high_level.sees)
         yield "high level's layers", list(theirs.high_level.hidden), list(ours.high_level.hidden)
+        yield "high level's view of goal points", theirs.goal_points, ours.goal_points
         groups |= set(ours.high_level.sees)
     if mode.name == "body":
         yield "task", source.task.name, config.task.name

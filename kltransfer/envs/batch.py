@@ -60,7 +60,12 @@ class BatchEnvironment:
             )
             for f, end in zip(features, ends, strict=True)
         ]
-        self.layout = ObservationLayout(proprioception=int(ends[-1]), **task.observation_sizes)
+        self.layout = ObservationLayout(
+            proprioception=int(ends[-1]),
+            **task.observation_sizes,
+            targets=task.targets,
+            predicates=task.num_predicates,
+        )
 
         self._everyone = np.arange(num_simulations)
         self.goals = np.zeros((num_simulations, task.num_predicates, 2), np.int64)

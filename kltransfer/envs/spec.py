@@ -128,24 +128,31 @@ class ObservationLayout:
     proprioception: the state of the body itself; differs in size and meaning from body to body.
     boxes: 8 corners x (x, y, z) per box, metres, in the egocentric frame (see `egocentric.py`).
     task: targets x (x, y, z), metres, in the same frame, then the goal code (see `tasks.py`).
+    targets, predicates: their numbers, which the size of `task` does not tell.
     """
 
     proprioception: int
     boxes: int
     task: int
+    targets: int = 0
+    predicates: int = 0
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return the size of each group."""
+        return {"proprioception": self.proprioception, "boxes": self.boxes, "task": self.task}
 
     @property
     def size(self) -> int:
         """Return the size D of the whole observation."""
-        return self.proprioception + self.boxes + self.task
+        return sum(self.sizes.values())
 
     def slice(self, group: str) -> slice:
         """Return the columns of one group; raise ValueError for an unknown one."""
         if group not in GROUPS:
             raise ValueError(f"unknown observation group {group!r}: choose among {', '.join(GROUPS)}")
-        sizes = {"proprioception": self.proprioception, "boxes": self.boxes, "task": self.task}
-        start = sum(sizes[earlier] for earlier in GROUPS[: GROUPS.index(group)])
-        return slice(start, start + sizes[group])
+        start = sum(self.sizes[earlier] for earlier in GROUPS[: GROUPS.index(group)])
+        return slice(start, start + self.sizes[group])
 
 
 class TimeStep(NamedTuple):

@@ -3,7 +3,7 @@
 Legend: N simulations, D observation, Z latent, A action.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -95,10 +95,10 @@ def load(path: str | Path, seed: int = 0) -> Trained:
     except (OmegaConfBaseException, ConfigError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{file} holds an agent that this version cannot build: {reason}") from error
-    if asdict(environment.layout) != saved.layout:
+    if environment.layout.sizes != saved.layout:
         raise CheckpointError(
             f"{file} does not fit this version: observations had the sizes {saved.layout} there "
-            f"and have {asdict(environment.layout)} here."
+            f"and have {environment.layout.sizes} here."
         )
     del agent.critic  # only training uses it, and agents that are given away have none
     policies = {name: value for name, value in saved.weights.items() if not name.startswith("critic.")}

@@ -102,7 +102,7 @@ def train(run: RunFolder, stop: StopRequest) -> None:
     environment = make_environment(
         config, config.regime.simulations, environment_seed, machine.simulation_threads
     )
-    layout = asdict(environment.layout)
+    layout = environment.layout.sizes
     agent = make_agent(config, environment.layout, environment.action_size, agent_seed)
     if source is not None:
         check_source(source, config, layout)

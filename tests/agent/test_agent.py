@@ -18,8 +18,8 @@ def with_other_task(observation: torch.Tensor) -> torch.Tensor:
 
 def test_a_view_selects_the_groups_in_the_order_they_are_named() -> None:
     x = torch.arange(LAYOUT.size).float()
-    assert View(LAYOUT, ["boxes", "task"]).select(x).tolist() == [3, 4, 5, 6]
-    assert View(LAYOUT, ["task", "proprioception"]).select(x).tolist() == [5, 6, 0, 1, 2]
+    assert View(LAYOUT, ["boxes", "task"], points=False).select(x).tolist() == [3, 4, 5, 6]
+    assert View(LAYOUT, ["task", "proprioception"], points=False).select(x).tolist() == [5, 6, 0, 1, 2]
 
 
 @pytest.mark.parametrize("kind", HIERARCHICAL)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def content_of(config: DictConfig) -> dict[str, Any]:
     agent = make_agent(config, environment.layout, environment.action_size, seed=3)
     return {
         "config": OmegaConf.to_container(config),
-        "layout": asdict(environment.layout),
+        "layout": environment.layout.sizes,
         "agent": agent.state_dict(),
         "training": None,
     }

@@ -4,7 +4,6 @@ import os
 import random
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,7 @@ def savepoint(folder: Path, config: DictConfig) -> Savepoint:
     agent = make_agent(config, environment.layout, environment.action_size, 0)
     trainer = make_trainer(config, environment, agent, machine, 0, 0)
     log = MetricsLog(folder / "metrics.csv", config.learner_steps, (*COLUMNS, *EXTRA_COLUMNS))
-    return Savepoint(folder, config, asdict(environment.layout), trainer, log)
+    return Savepoint(folder, config, environment.layout.sizes, trainer, log)
 
 
 def restores(point: Savepoint) -> bool:

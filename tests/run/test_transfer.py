@@ -1,6 +1,5 @@
 import math
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,7 @@ def build(config: DictConfig, layout: ObservationLayout, seed: int, action_size:
 
 
 def pretrained(config: DictConfig, layout: ObservationLayout) -> Pretrained:
-    return Pretrained(
-        Path("pretrained.pt"), config, asdict(layout), build(config, layout, seed=1).state_dict()
-    )
+    return Pretrained(Path("pretrained.pt"), config, layout.sizes, build(config, layout, seed=1).state_dict())
 
 
 def same(ours: torch.nn.Module, source: Pretrained, name: str) -> bool:
@@ -51,7 +48,7 @@ def test_task_transfer_reuses_the_default_policies_and_learns_a_new_high_level(c
     source = pretrained(compose("task=move_box", "hl_prior=ar_learned", *SMALL), MOVE_BOX)
     config = task_transfer(compose, "hl_prior=ar_learned")
     agent = build(config, MOVE_BOX_3, seed=2)
-    check_source(source, config, asdict(MOVE_BOX_3))
+    check_source(source, config, MOVE_BOX_3.sizes)
     table = {row.module: row.state for row in transfer(agent, config, source)}
     assert table == {
         "high_level": "new",
@@ -78,7 +75,7 @@ def test_distral_transfers_its_default_policy_to_a_new_policy(compose: Compose) 
     source = pretrained(compose("agent=distral", "task=move_box", *SMALL), MOVE_BOX)
     config = task_transfer(compose, "agent=distral")
     agent = build(config, MOVE_BOX_3, seed=2)
-    check_source(source, config, asdict(MOVE_BOX_3))
+    check_source(source, config, MOVE_BOX_3.sizes)
     transfer(agent, config, source)
     assert agent.default_policy is not None
     assert same(agent.default_policy, source, "default_policy") and frozen(agent.default_policy)
@@ -92,7 +89,7 @@ def test_body_transfer_reuses_the_high_level_and_its_prior(compose: Compose, sta
     config = compose("body=ant", *words)
     source = pretrained(compose("body=ball", *words), MOVE_BOX)
     agent = build(config, ANT_BOX, seed=2, action_size=8)
-    check_source(source, config, asdict(ANT_BOX))
+    check_source(source, config, ANT_BOX.sizes)
     transfer(agent, config, source)
     assert same(agent.high_level, source, "high_level")
     assert frozen(agent.high_level) == (state == "frozen")
@@ -116,13 +113,13 @@ def test_the_wrong_source_is_refused_in_a_sentence_that_names_both_sides(
 ) -> None:
     source = pretrained(compose("task=move_box", *SMALL, *words), MOVE_BOX)
     with pytest.raises(CheckpointError, match=sentence):
-        check_source(source, task_transfer(compose), asdict(MOVE_BOX_3))
+        check_source(source, task_transfer(compose), MOVE_BOX_3.sizes)
 
 
 def test_a_source_with_another_number_of_boxes_is_refused(compose: Compose) -> None:
     source = pretrained(compose("task=go_to_target", *SMALL), ObservationLayout(13, 0, 13))
     with pytest.raises(CheckpointError, match="number of boxes observations is 0, that of this run is 24"):
-        check_source(source, task_transfer(compose), asdict(MOVE_BOX_3))
+        check_source(source, task_transfer(compose), MOVE_BOX_3.sizes)
 
 
 def test_a_source_of_other_layers_is_refused(compose: Compose) -> None:
@@ -142,7 +139,7 @@ def test_a_file_that_holds_no_agent_is_refused(tmp_path: Path) -> None:
 def test_an_agent_that_diverged_is_refused(compose: Compose, tmp_path: Path, value: float) -> None:
     config = compose("task=move_box", *SMALL)
     weights = build(config, MOVE_BOX, seed=1).state_dict()
-    content = {"config": OmegaConf.to_container(config), "layout": asdict(MOVE_BOX), "agent": weights}
+    content = {"config": OmegaConf.to_container(config), "layout": MOVE_BOX.sizes, "agent": weights}
     save(tmp_path / "good.pt", content)
     read_pretrained(tmp_path / "good.pt")
     weights["low_level.network.0.0.weight"][0, 0] = value
@@ -168,7 +165,7 @@ def test_a_sealed_checkpoint_of_wrong_content_is_refused_in_a_sentence(
 ) -> None:
     config = compose("task=move_box", *SMALL)
     weights = build(config, MOVE_BOX, seed=1).state_dict()
-    content = {"config": OmegaConf.to_container(config), "layout": asdict(MOVE_BOX), "agent": weights}
+    content = {"config": OmegaConf.to_container(config), "layout": MOVE_BOX.sizes, "agent": weights}
     CHANGES[sentence](content)
     save(tmp_path / "agent.pt", content)
     with pytest.raises(CheckpointError, match=sentence) as refusal:
