@@ -132,6 +132,9 @@ MISFITS = {
     f"{FROM}.hl_prior=isotropic": "high-level prior is isotropic, .* is ar1",
     f"{FROM}.task=move_box": "number of boxes observations is 24, .* is 0",
     f"{FROM}.agent.low_level.hidden=[9]": "low level's layers is",
+    "body=ant transfer_mode=body transfer_mode.source={body:ball,agent.goal_points:false}": (
+        "high level's view of goal points is False, that of this run is True"
+    ),
     f"{FROM}.agent.low_level.min_std=0.1": "low level's distribution is",
     f"task=move_box {FROM}.agent.low_level.sees=[boxes]": "low level's view is",
     "task=move_box ll_sharing=separate agent.default_policy_sees=[boxes] transfer_mode=task "
