@@ -6,7 +6,6 @@ Legend: T time, B batch, O observation, Z latent, A action. A flat agent is a hi
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -60,10 +59,10 @@ class View(nn.Module):
 class HighLevel(nn.Module):
     """pi^H: observations to the innovation of z; see `priors` for how an innovation makes a latent."""
 
-    def __init__(self, layout: ObservationLayout, size: int, options: PolicyOptions, points: bool) -> None:
+    def __init__(self, view: View, size: int, options: PolicyOptions) -> None:
         super().__init__()
-        self.view = View(layout, options.sees, points)
-        self.network = GaussianNetwork(self.view.size, size, options)
+        self.view = view
+        self.network = GaussianNetwork(view.size, size, options)
 
     def forward(self, observation: Tensor) -> Gaussian:
         """Return the innovation of z_t, `[..., O]` to a Gaussian over `[..., Z]`."""
@@ -83,17 +82,10 @@ class NoHighLevel(nn.Module):
 class LowLevel(nn.Module):
     """pi^L or pi_0^L: latents and observations to actions; the simulator clips them to [-1, 1]."""
 
-    def __init__(
-        self,
-        layout: ObservationLayout,
-        latent_size: int,
-        action_size: int,
-        options: PolicyOptions,
-        points: bool,
-    ) -> None:
+    def __init__(self, view: View, latent_size: int, action_size: int, options: PolicyOptions) -> None:
         super().__init__()
-        self.view = View(layout, options.sees, points)
-        self.network = GaussianNetwork(latent_size + self.view.size, action_size, options)
+        self.view = view
+        self.network = GaussianNetwork(latent_size + view.size, action_size, options)
 
     def forward(self, latent: Tensor, observation: Tensor) -> Gaussian:
         """Return a Gaussian over actions, `[..., Z]` and `[..., O]` to `[..., A]`."""
@@ -104,17 +96,10 @@ class LowLevel(nn.Module):
 class Critic(nn.Module):
     """Q(a, z, x), one or two of them; sees everything."""
 
-    def __init__(
-        self,
-        layout: ObservationLayout,
-        latent_size: int,
-        action_size: int,
-        options: CriticOptions,
-        points: bool,
-    ) -> None:
+    def __init__(self, view: View, latent_size: int, action_size: int, options: CriticOptions) -> None:
         super().__init__()
-        self.view = View(layout, GROUPS, points)
-        rest_size = latent_size + self.view.size
+        self.view = view
+        rest_size = latent_size + view.size
         self.networks: Iterable[CriticNetwork] = nn.ModuleList(
             CriticNetwork(action_size, rest_size, options.hidden) for _ in range(options.count)
         )  # type: ignore[assignment]
@@ -164,18 +149,20 @@ class Agent(nn.Module):
         separate_default_policy: bool,
     ) -> None:
         super().__init__()
-        latent_size, points = options.latent_size, options.goal_points
+        view = partial(View, layout, points=options.goal_points)
+        latent_size, high, low = options.latent_size, options.high_level, options.low_level
         self.layout, self.action_size, self.latent_size = layout, action_size, latent_size
         self.high_level: HighLevel | NoHighLevel = (
-            HighLevel(layout, latent_size, options.high_level, points) if latent_size else NoHighLevel()
+            HighLevel(view(high.sees), latent_size, high) if latent_size else NoHighLevel()
         )
         self.high_level_prior: HighLevelPrior = make_prior(prior, latent_size)
-        self.low_level = LowLevel(layout, latent_size, action_size, options.low_level, points)
-        blind = replace(options.low_level, sees=options.default_policy_sees)
+        self.low_level = LowLevel(view(low.sees), latent_size, action_size, low)
         self.default_policy: LowLevel | None = (
-            LowLevel(layout, latent_size, action_size, blind, points) if separate_default_policy else None
+            LowLevel(view(options.default_policy_sees), latent_size, action_size, low)
+            if separate_default_policy
+            else None
         )
-        self.critic = Critic(layout, latent_size, action_size, options.critic, points)
+        self.critic = Critic(view(GROUPS), latent_size, action_size, options.critic)
         self.ar_coefficient = prior.coefficient if prior.residual and prior.name != "isotropic" else 0.0
 
     @property
