@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from kltransfer.config.conf import choices
 from kltransfer.config.fit import misfit
 from kltransfer.config.frozen import INTERPOLATION
+from kltransfer.config.identity import flattened
 from kltransfer.config.schema import schema
 from kltransfer.config.sentence import one_line
 from kltransfer.config.validation import validate
@@ -71,7 +72,7 @@ def _derive(source: DictConfig, config: DictConfig, conf: Path) -> None:
     """
     options: dict[str, Any] = {}
     for file in ("config", f"regime/{source.regime.name}", f"scale/{source.scale.name}"):  # the last one wins
-        options |= _leaves(conf / f"{file}.yaml")
+        options |= _options_of(conf / f"{file}.yaml")
     for key, value in options.items():
         if isinstance(value, str) and INTERPOLATION.search(value):
             derived = OmegaConf.merge(config, _nested({key: value}))
@@ -80,19 +81,10 @@ def _derive(source: DictConfig, config: DictConfig, conf: Path) -> None:
     OmegaConf.resolve(source)
 
 
-def _leaves(file: Path) -> dict[str, Any]:
+def _options_of(file: Path) -> dict[str, Any]:
     """Return the options that a YAML file sets, with dotted names from the root of the config."""
-    leaves: dict[str, Any] = {}
-
-    def add(content: Any, prefix: str) -> None:
-        for key, value in content.items():
-            if isinstance(value, dict):
-                add(value, f"{prefix}{key}.")
-            else:
-                leaves[prefix + key] = value
-
-    add(OmegaConf.to_container(OmegaConf.load(file)), "" if _is_global(file) else f"{file.parent.name}.")
-    return leaves
+    content: Any = OmegaConf.to_container(OmegaConf.load(file))
+    return dict(flattened(content, "" if _is_global(file) else f"{file.parent.name}."))
 
 
 def _is_global(file: Path) -> bool:

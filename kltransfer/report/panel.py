@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from kltransfer.config.conf import conf_dir
-from kltransfer.config.identity import FREE
+from kltransfer.config.identity import FREE, flattened
 from kltransfer.config.names import (
     PRETRAINED,
     is_pretrained,
@@ -219,7 +219,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
 def _defining(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that all runs of a method share, by their dotted names."""
-    kept = {key: value for key, value in _flatten(config) if not {key, key.partition(".")[0]} & VARYING}
+    kept = {key: value for key, value in flattened(config) if not {key, key.partition(".")[0]} & VARYING}
     kept.pop("transfer_mode.source.seed", None)
     source = kept.get("transfer_mode.source.checkpoint")
     if source:  # each seed has a source of its own
@@ -242,14 +242,6 @@ def _distinct_names(configs: Sequence[Mapping[str, Any]]) -> list[str]:
             told = [f"{key.split('.')[-1]} {kept.get(key, 'unset')}" for key in differing]
             distinct[number] = ", ".join([name, *told])
     return distinct
-
-
-def _flatten(config: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _repeated_seeds(panel: Panel) -> Iterable[str]:
