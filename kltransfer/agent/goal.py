@@ -10,14 +10,14 @@ CORNERS = 8
 
 def goal_points_size(layout: ObservationLayout) -> int:
     """Return G, the number of values of `goal_points`."""
-    return 6 * layout.predicates
+    return (6 + (3 * CORNERS if layout.boxes else 0)) * layout.predicates
 
 
 def goal_points(observation: Tensor, layout: ObservationLayout) -> Tensor:
-    """Return the mover's and the destination's centre of each predicate, in metres, in the egocentric frame.
+    """Return where each predicate's mover and destination are, in metres, in the egocentric frame.
 
     The observation has the positions of all objects and a code of the goal, two one-hots per predicate. To
-    use them, a network has to learn the products of both. These are those products:
+    use them, a network has to learn the products of both. These are those products, for the centres:
     sum_i mover_i place_i and sum_j destination_j place_j.
 
     Args:
@@ -25,14 +25,19 @@ def goal_points(observation: Tensor, layout: ObservationLayout) -> Tensor:
         layout: says where boxes, targets and goal code are.
 
     Returns:
-        `[..., G]`, G = 6 for each predicate. A mover that is the body itself is at the origin.
+        `[..., G]`: per predicate the eight corners of the mover, if the task has boxes, its centre and the
+        destination's centre. All points of a mover that is the body itself are at the origin.
     """
     boxes, targets = layout.boxes // (3 * CORNERS), layout.targets
     task = observation[..., layout.slice("task")]
-    box = observation[..., layout.slice("boxes")].unflatten(-1, (boxes, CORNERS, 3)).mean(-2)
+    corners = observation[..., layout.slice("boxes")].unflatten(-1, (boxes, CORNERS, 3))
     target = task[..., : 3 * targets].unflatten(-1, (targets, 3))
     code = task[..., 3 * targets :].unflatten(-1, (layout.predicates, -1))
     mover, destination = code.split([1 + boxes, targets + boxes], dim=-1)
+    centres = corners.mean(-2)
     body = torch.zeros_like(task[..., :3]).unsqueeze(-2)
-    points = mover @ torch.cat([body, box], -2), destination @ torch.cat([target, box], -2)
+    points = [mover @ torch.cat([body, centres], -2), destination @ torch.cat([target, centres], -2)]
+    if boxes:
+        # The body adds nothing, so only the boxes' part of the one-hot counts.
+        points.insert(0, mover[..., 1:] @ corners.flatten(-2))
     return torch.cat(points, dim=-1).flatten(-2)

@@ -24,16 +24,19 @@ def test_the_points_are_where_mover_and_destination_of_each_goal_are(task: str) 
     observation = torch.as_tensor(env.reset().observation)
     points = goal_points(observation, env.layout)
     assert points.shape == (SIMULATIONS, goal_points_size(env.layout))
-    points = points.reshape(SIMULATIONS, env.task.num_predicates, 2, 3)
+    points = points.reshape(SIMULATIONS, env.task.num_predicates, -1, 3)
     boxes = observation[:, env.layout.slice("boxes")].reshape(SIMULATIONS, env.task.boxes, 8, 3)
     targets = observation[:, env.layout.slice("task")][:, : 3 * env.task.targets].reshape(SIMULATIONS, -1, 3)
     for n, predicate in np.ndindex(SIMULATIONS, env.task.num_predicates):
         mover, destination = env.goals[n, predicate]
-        place = torch.zeros(3) if mover == 0 else boxes[n, mover - 1].mean(0)
-        torch.testing.assert_close(points[n, predicate, 0], place)
+        *corners, centre, place = points[n, predicate]
+        assert len(corners) == (8 if env.task.boxes else 0)
+        for i, corner in enumerate(corners):
+            torch.testing.assert_close(corner, torch.zeros(3) if mover == 0 else boxes[n, mover - 1, i])
+        torch.testing.assert_close(centre, torch.zeros(3) if mover == 0 else boxes[n, mover - 1].mean(0))
         box = destination - env.task.targets
-        place = boxes[n, box].mean(0) if box >= 0 else targets[n, destination]
-        torch.testing.assert_close(points[n, predicate, 1], place)
+        right = boxes[n, box].mean(0) if box >= 0 else targets[n, destination]
+        torch.testing.assert_close(place, right)
 
 
 def test_only_what_sees_the_goal_code_and_all_that_it_names_sees_the_points() -> None:
@@ -56,7 +59,7 @@ def test_an_agent_sees_the_points_if_its_options_say_so(compose: Compose) -> Non
     from kltransfer.run.build import make_agent
 
     layout = environment("move_box").layout
-    for words, points in (((), 6), (("agent=svg0",), 6), (("agent.goal_points=false",), 0)):
+    for words, points in (((), 30), (("agent=svg0",), 30), (("agent.goal_points=false",), 0)):
         agent = make_agent(compose("task=move_box", *words), layout, action_size=2, seed=0)
         assert agent.critic.view.size == layout.size + points
         policy = agent.low_level if "agent=svg0" in words else agent.high_level
