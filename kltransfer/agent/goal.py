@@ -34,10 +34,7 @@ def goal_points(observation: Tensor, layout: ObservationLayout) -> Tensor:
     target = task[..., : 3 * targets].unflatten(-1, (targets, 3))
     code = task[..., 3 * targets :].unflatten(-1, (layout.predicates, -1))
     mover, destination = code.split([1 + boxes, targets + boxes], dim=-1)
-    centres = corners.mean(-2)
-    body = torch.zeros_like(task[..., :3]).unsqueeze(-2)
-    points = [mover @ torch.cat([body, centres], -2), destination @ torch.cat([target, centres], -2)]
-    if boxes:
-        # The body adds nothing, so only the boxes' part of the one-hot counts.
-        points.insert(0, mover[..., 1:] @ corners.flatten(-2))
-    return torch.cat(points, dim=-1).flatten(-2)
+    moved = mover[..., 1:] @ corners.flatten(-2)  # zeros for the body, which is at the origin
+    start = moved.unflatten(-1, (CORNERS, 3)).mean(-2)
+    end = destination @ torch.cat([target, corners.mean(-2)], -2)
+    return torch.cat([moved, start, end] if boxes else [start, end], dim=-1).flatten(-2)
