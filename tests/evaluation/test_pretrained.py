@@ -17,6 +17,7 @@ def test_agents_ship_for_what_was_learned() -> None:
         "ant_move_box",
         "ball_go_to_target",
         "ball_move_box",
+        "ball_move_two_boxes",
         "quadruped_go_to_target",
     ]
 
