@@ -40,10 +40,10 @@ class SweepLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run all jobs, and exit with a status other than 0 when any did not finish."""
         from kltransfer.config.conf import conf_dir
-        from kltransfer.config.names import pretrained_path
         from kltransfer.config.source import source_config
         from kltransfer.errors import ConfigError
         from kltransfer.run.folder import outputs_root
+        from kltransfer.run.source import source_folder
         from kltransfer.sweep.plan import plan
 
         if not job_overrides:
@@ -54,7 +54,7 @@ class SweepLauncher(Launcher):
 
         def source(config: DictConfig) -> tuple[DictConfig, Path] | None:
             found = source_config(config, conf_dir())
-            return None if found is None else (found, root / pretrained_path(found))
+            return None if found is None else (found, source_folder(root, found))
 
         runs = plan((self._compose(list(overrides), root) for overrides in job_overrides), source)
         status = self.drive(runs, root)

@@ -10,17 +10,12 @@ from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError
 
 from kltransfer.atomic import write_atomically
 from kltransfer.config.conf import conf_dir
-from kltransfer.config.fit import misfit
-from kltransfer.config.frozen import frozen, read_yaml, resolved
-from kltransfer.config.names import pretrained_path
 from kltransfer.config.source import source_config
-from kltransfer.config.validation import validate
 from kltransfer.cores import cores
-from kltransfer.errors import ConfigError, Preempted, RunFolderError
+from kltransfer.errors import Preempted, RunFolderError
 from kltransfer.run.build import (
     choose_device,
     make_agent,
@@ -34,6 +29,7 @@ from kltransfer.run.metrics import COLUMNS, MetricsLog, Mirror
 from kltransfer.run.preemption import StopRequest
 from kltransfer.run.provenance import record_start
 from kltransfer.run.savepoint import Savepoint
+from kltransfer.run.source import read_source, source_folder
 from kltransfer.run.status import State
 from kltransfer.run.transfer import Pretrained, check_source, read_pretrained, show, transfer
 from kltransfer.training.trainer import Row
@@ -174,24 +170,9 @@ def obtain_source(run: RunFolder) -> Pretrained | None:
     if not file.exists():
         write_atomically(file, OmegaConf.to_yaml(source_config(run.config, conf_dir())).encode())
     config = read_source(file, run.config)
-    folder = outputs_root() / pretrained_path(config)
+    folder = source_folder(outputs_root(), config)
     execute(config, folder, wait=True)
     return read_pretrained(folder / "checkpoint.pt")
-
-
-def read_source(file: Path, config: DictConfig) -> DictConfig:
-    """Read the frozen config of a run's source. Raises `RunFolderError` for one that makes no sense."""
-    try:
-        source = resolved(frozen(OmegaConf.to_container(read_yaml(file))))
-        validate(source)
-        problem = misfit(source, config)
-    except (ConfigError, OSError, ValueError, YAMLError) as error:
-        raise RunFolderError(
-            f"{file} is not the config of a source: {' '.join(str(error).split())}"
-        ) from error
-    if problem is not None:
-        raise RunFolderError(f"{file} is not the config of this run's source: {problem}.")
-    return source
 
 
 def mirrors(config: DictConfig, folder: Path) -> list[Mirror]:

@@ -25,7 +25,8 @@ from kltransfer.run import run as run_module
 from kltransfer.run.build import choose_device, refuse_too_large, use_of_machine
 from kltransfer.run.folder import RunFolder
 from kltransfer.run.metrics import TIMES
-from kltransfer.run.run import execute, read_source
+from kltransfer.run.run import execute
+from kltransfer.run.source import read_source
 from kltransfer.run.status import State, read_status
 from kltransfer.training.trainer import Trainer
 from tests.conftest import Compose

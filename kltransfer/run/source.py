@@ -1,0 +1,59 @@
+"""The run that a transfer takes its modules from: its folder, and its config as the transfer froze it."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
+
+from kltransfer.config.fit import misfit
+from kltransfer.config.frozen import frozen, read_yaml, resolved
+from kltransfer.config.identity import config_hash
+from kltransfer.config.names import pretrained_path
+from kltransfer.config.validation import validate
+from kltransfer.errors import ConfigError, RunFolderError
+from kltransfer.run.status import is_finished, read_status
+
+
+def source_folder(root: Path, config: DictConfig) -> Path:
+    """Return the folder of the run `config`, the source of a transfer, below the folder of all outputs.
+
+    That is its folder in `pretrained/`. If nothing is there yet, but a panel or another command has finished
+    a run with the same seed and the same options, it is that run's folder: nothing is trained twice.
+    """
+    own = root / pretrained_path(config)
+    if own.exists():
+        return own
+    runs = root.glob(f"*/{config.body.name}-{config.task.name}/*/seed={config.seed}")
+    return next((folder for folder in sorted(runs) if _is_finished_run_of(folder, config)), own)
+
+
+def _is_finished_run_of(folder: Path, config: DictConfig) -> bool:
+    """Return whether a folder holds a finished run whose result is that of `config`."""
+    try:
+        theirs = frozen(OmegaConf.to_container(read_yaml(folder / "config.yaml")))
+        same = config_hash(_without_idle(theirs)) == config_hash(_without_idle(config))
+    except (ConfigError, OSError, ValueError, YAMLError):  # it is damaged, or of another version
+        return False
+    return same and is_finished(folder, read_status(folder))
+
+
+def _without_idle(config: DictConfig) -> DictConfig:
+    """Return a copy with the transfer's seed of a source, which learns from scratch and does not use it."""
+    copy = config.copy()
+    copy.transfer_seed = 0
+    return copy
+
+
+def read_source(file: Path, config: DictConfig) -> DictConfig:
+    """Read the frozen config of a run's source. Raises `RunFolderError` for one that makes no sense."""
+    try:
+        source = resolved(frozen(OmegaConf.to_container(read_yaml(file))))
+        validate(source)
+        problem = misfit(source, config)
+    except (ConfigError, OSError, ValueError, YAMLError) as error:
+        raise RunFolderError(
+            f"{file} is not the config of a source: {' '.join(str(error).split())}"
+        ) from error
+    if problem is not None:
+        raise RunFolderError(f"{file} is not the config of this run's source: {problem}.")
+    return source
