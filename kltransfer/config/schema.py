@@ -135,10 +135,16 @@ def schema() -> DictConfig:
 
 
 def _small_or_large(small: Any, large: Any, *, _root_: DictConfig) -> Any:
-    """Return the value for the size of batches that the task has for the body."""
+    """Return the value for the size of the body's batches."""
     return large if (_root_.body.name, "large") in _root_.batches.items() else small
+
+
+def _with_boxes(boxes: Any, none: Any, *, _root_: DictConfig) -> Any:
+    """Return the first value for a task with boxes, the second for one without."""
+    return boxes if _root_.task.boxes else none
 
 
 ConfigStore.instance().store(name="schema", node=schema())
 OmegaConf.register_new_resolver("times", lambda a, b: a * b, replace=True)
 OmegaConf.register_new_resolver("small_or_large", _small_or_large, replace=True)
+OmegaConf.register_new_resolver("with_boxes", _with_boxes, replace=True)

@@ -53,8 +53,8 @@ def on_this_machine(runs: Sequence[Run], root: Path, options: local.Options) -> 
     shared = local.share(options, cores())
     if shared.parallel < options.parallel or shared.threads != (options.threads or shared.threads):
         print(
-            f"There are {cores()} cores here for {options.parallel} runs with {options.threads or 1} each: "
-            f"{shared.parallel} at a time, with {shared.threads}."
+            f"The runs share {cores()} core{'' if cores() == 1 else 's'}: {shared.parallel} at a time with "
+            f"{shared.threads} each, instead of {options.parallel} with {options.threads or 1}."
         )
     experiment = experiment_folder(runs, root)
     with locked(root / ".submission.lock"):

@@ -158,5 +158,5 @@ def test_each_run_is_told_its_share_of_the_cores(
 ) -> None:
     runs = [make_run(learner_steps=3, seed=seed) for seed in range(2)]
     assert sweep(runs, tmp_path, parallel=1, threads=999) == 0
-    assert f"There are {cores()} cores here for 1 runs" in capsys.readouterr().out
+    assert f"The runs share {cores()} core" in capsys.readouterr().out
     assert [(run.folder / "cores").read_text() for run in runs] == [str(cores())] * 2
