@@ -48,10 +48,12 @@ ABSENT = _Absent()
 def config_hash(config: DictConfig, seeds: bool = True) -> str:
     """Return the SHA-256 of all options that determine the result: all but FREE.
 
-    Without `seeds` two runs that differ only in their random numbers are the same.
+    Without transfer the transfer's seed has no effect and does not count. Without `seeds` two runs that
+    differ only in their random numbers are the same.
     """
     content = _without_free(_content(config))
-    for key in () if seeds else ("seed", "transfer_seed"):
+    unused = ("transfer_seed",) if content["transfer_mode"]["name"] == "none" else ()
+    for key in unused if seeds else ("seed", "transfer_seed"):
         content.pop(key, None)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -8,7 +8,7 @@ from yaml import YAMLError
 from kltransfer.config.fit import misfit
 from kltransfer.config.frozen import frozen, read_yaml, resolved
 from kltransfer.config.identity import config_hash
-from kltransfer.config.names import pretrained_path
+from kltransfer.config.names import method_name, pretrained_path
 from kltransfer.config.validation import validate
 from kltransfer.errors import ConfigError, RunFolderError
 from kltransfer.run.status import is_finished, read_status
@@ -23,31 +23,24 @@ def source_folder(root: Path, config: DictConfig) -> Path:
     own = root / pretrained_path(config)
     if own.exists():
         return own
-    runs = root.glob(f"*/{config.body.name}-{config.task.name}/*/seed={config.seed}")
+    runs = root.glob(f"*/{config.body.name}-{config.task.name}/{method_name(config)}*/seed={config.seed}")
     return next((folder for folder in sorted(runs) if _is_finished_run_of(folder, config)), own)
 
 
 def _is_finished_run_of(folder: Path, config: DictConfig) -> bool:
     """Return whether a folder holds a finished run whose result is that of `config`."""
     try:
-        theirs = frozen(OmegaConf.to_container(read_yaml(folder / "config.yaml")))
-        same = config_hash(_without_idle(theirs)) == config_hash(_without_idle(config))
+        theirs = _read(folder / "config.yaml")
+        same = config_hash(theirs) == config_hash(config)
     except (ConfigError, OSError, ValueError, YAMLError):  # it is damaged, or of another version
         return False
     return same and is_finished(folder, read_status(folder))
 
 
-def _without_idle(config: DictConfig) -> DictConfig:
-    """Return a copy with the transfer's seed of a source, which learns from scratch and does not use it."""
-    copy = config.copy()
-    copy.transfer_seed = 0
-    return copy
-
-
 def read_source(file: Path, config: DictConfig) -> DictConfig:
     """Read the frozen config of a run's source. Raises `RunFolderError` for one that makes no sense."""
     try:
-        source = resolved(frozen(OmegaConf.to_container(read_yaml(file))))
+        source = resolved(_read(file))
         validate(source)
         problem = misfit(source, config)
     except (ConfigError, OSError, ValueError, YAMLError) as error:
@@ -57,3 +50,8 @@ def read_source(file: Path, config: DictConfig) -> DictConfig:
     if problem is not None:
         raise RunFolderError(f"{file} is not the config of this run's source: {problem}.")
     return source
+
+
+def _read(file: Path) -> DictConfig:
+    """Return a frozen config. Raises `ConfigError`, OSError, ValueError or YAMLError."""
+    return frozen(OmegaConf.to_container(read_yaml(file)))

@@ -46,6 +46,8 @@ def plan(targets: Iterable[Run], source: Callable[[DictConfig], tuple[DictConfig
     `source` returns config and folder of a run's pretraining, or None where it needs none.
     Raises `ConfigError` when two different runs would share a folder.
     """
+    from kltransfer.config.identity import config_hash  # imports Hydra, which readers of plans do not need
+
     runs: dict[Path, Run] = {}
     for target in targets:
         dependency = source(target.config)
@@ -54,21 +56,11 @@ def plan(targets: Iterable[Run], source: Callable[[DictConfig], tuple[DictConfig
             runs.setdefault(folder, Run(config, folder, PRETRAINING))
             target = replace(target, depends_on=(folder,))
         same = runs.setdefault(target.folder, target)
-        if _identity(same.config) != _identity(target.config):
+        if config_hash(same.config) != config_hash(target.config):
             raise ConfigError(
                 f"Two different runs would share the folder {target.folder}: give one of them a label=."
             )
     return list(runs.values())
-
-
-def _identity(config: DictConfig) -> str:
-    """Return a hash of what decides a run's result; without transfer, that is not the transfer's seed."""
-    from kltransfer.config.identity import config_hash  # imports Hydra, which readers of plans do not need
-
-    if config.transfer_mode.name == "none":
-        config = config.copy()
-        config.transfer_seed = 0
-    return config_hash(config)
 
 
 @dataclass(frozen=True)

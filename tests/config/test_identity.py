@@ -20,6 +20,7 @@ from tests.conftest import Compose
         "wandb.project=other",
         "algorithm.discount=0.990",
         "agent=hierarchical",
+        "transfer_seed=1",
     ],
 )
 def test_the_hash_ignores_what_does_not_decide_the_result(compose: Compose, word: str) -> None:
@@ -41,6 +42,12 @@ def test_the_hash_ignores_what_does_not_decide_the_result(compose: Compose, word
 )
 def test_the_hash_sees_what_decides_the_result(compose: Compose, word: str) -> None:
     assert config_hash(compose(word)) != config_hash(compose())
+
+
+def test_the_hash_sees_the_seed_of_a_transfer(compose: Compose) -> None:
+    assert config_hash(compose("transfer_mode=task")) != config_hash(
+        compose("transfer_mode=task", "transfer_seed=1")
+    )
 
 
 def test_seeds_can_be_left_out_of_the_hash(compose: Compose) -> None:

@@ -14,7 +14,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from kltransfer import lock
 from kltransfer.checkpoint import load
@@ -26,7 +25,6 @@ from kltransfer.run.build import choose_device, refuse_too_large, use_of_machine
 from kltransfer.run.folder import RunFolder
 from kltransfer.run.metrics import TIMES
 from kltransfer.run.run import execute
-from kltransfer.run.source import read_source
 from kltransfer.run.status import State, read_status
 from kltransfer.training.trainer import Trainer
 from tests.conftest import Compose
@@ -177,37 +175,6 @@ def test_a_replay_that_the_memory_cannot_hold_is_refused(monkeypatch: pytest.Mon
     refuse_too_large(2**20, gpu)
     with pytest.raises(ConfigError, match="needs 2 GiB, and the GPU has 1"):
         refuse_too_large(2**31, gpu)
-
-
-@pytest.mark.parametrize(
-    ("content", "part"),
-    [
-        ("", "is not the config of a source"),
-        ("[1]", "is not the config of a source"),
-        ("seed: [", "is not the config of a source"),
-        (None, "is not the config of a source"),
-        ("algorithm: {discount: 5.0}", "discount=5.0 makes no sense"),
-        ("agent: {latent_size: 3}", "its latent size is 3"),
-        ("label: ${oc.env:HOME}", "holds an interpolation"),
-    ],
-)
-def test_a_damaged_config_of_a_source_is_refused_in_a_sentence(
-    compose: Compose, tmp_path: Path, content: str | None, part: str
-) -> None:
-    config = compose("task=move_box_3", "transfer_mode=task", "transfer_mode.source.task=move_box")
-    source, file = compose("task=move_box"), tmp_path / "source.yaml"
-    OmegaConf.save(source, file)
-    assert read_source(file, config) == source
-    if content is None:
-        file.unlink()
-        file.mkdir()
-    elif "{" in content:
-        file.write_text(OmegaConf.to_yaml(OmegaConf.merge(source, OmegaConf.create(content))))
-    else:
-        file.write_text(content)
-    with pytest.raises(RunFolderError, match=part) as refusal:
-        read_source(file, config)
-    assert "\n" not in str(refusal.value)
 
 
 def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch, compose: Compose) -> None:

@@ -1,14 +1,15 @@
 from pathlib import Path
 
 import pytest
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from kltransfer.checkpoint import save
 from kltransfer.config.conf import conf_dir
 from kltransfer.config.names import pretrained_path
 from kltransfer.config.source import source_config
+from kltransfer.errors import RunFolderError
 from kltransfer.run.folder import RunFolder
-from kltransfer.run.source import source_folder
+from kltransfer.run.source import read_source, source_folder
 from kltransfer.run.status import CHECKPOINT
 from tests.conftest import Compose
 
@@ -63,5 +64,37 @@ def test_neither_unfinished_nor_damaged_runs_are_sources(compose: Compose, tmp_p
     finish(tmp_path / SCRATCH, config)
     save(tmp_path / SCRATCH / CHECKPOINT, {"agent": {}, "steps": 1})
     assert source_folder(tmp_path, source) == tmp_path / pretrained_path(source)
-    (tmp_path / SCRATCH / "config.yaml").write_bytes(b"a: [")
-    assert source_folder(tmp_path, source) == tmp_path / pretrained_path(source)
+    for damaged in (b"a: [", b"seed: 0"):
+        (tmp_path / SCRATCH / "config.yaml").write_bytes(damaged)
+        assert source_folder(tmp_path, source) == tmp_path / pretrained_path(source)
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ("", "is not the config of a source"),
+        ("[1]", "is not the config of a source"),
+        ("seed: [", "is not the config of a source"),
+        (None, "is not the config of a source"),
+        ("algorithm: {discount: 5.0}", "discount=5.0 makes no sense"),
+        ("agent: {latent_size: 3}", "its latent size is 3"),
+        ("label: ${oc.env:HOME}", "holds an interpolation"),
+    ],
+)
+def test_a_damaged_config_of_a_source_is_refused_in_a_sentence(
+    compose: Compose, tmp_path: Path, content: str | None, part: str
+) -> None:
+    config = compose("task=move_box_3", "transfer_mode=task", "transfer_mode.source.task=move_box")
+    source, file = compose("task=move_box"), tmp_path / "source.yaml"
+    OmegaConf.save(source, file)
+    assert read_source(file, config) == source
+    if content is None:
+        file.unlink()
+        file.mkdir()
+    elif "{" in content:
+        file.write_text(OmegaConf.to_yaml(OmegaConf.merge(source, OmegaConf.create(content))))
+    else:
+        file.write_text(content)
+    with pytest.raises(RunFolderError, match=part) as refusal:
+        read_source(file, config)
+    assert "\n" not in str(refusal.value)
