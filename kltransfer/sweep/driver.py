@@ -50,10 +50,11 @@ def on_slurm(runs: Sequence[Run], root: Path, options: slurm.Options) -> int:
 
 def on_this_machine(runs: Sequence[Run], root: Path, options: local.Options) -> int:
     """Run a sweep here, wait for it, and return the exit code."""
-    shared = local.share(options, cores())
+    here = cores()
+    shared = local.share(options, here)
     if shared.parallel < options.parallel or shared.threads != (options.threads or shared.threads):
         print(
-            f"The runs share {cores()} core{'' if cores() == 1 else 's'}: {shared.parallel} at a time with "
+            f"The runs share {here} core{'' if here == 1 else 's'}: {shared.parallel} at a time with "
             f"{shared.threads} each, instead of {options.parallel} with {options.threads or 1}."
         )
     experiment = experiment_folder(runs, root)
