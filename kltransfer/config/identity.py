@@ -52,8 +52,7 @@ def config_hash(config: DictConfig, seeds: bool = True) -> str:
     differ only in their random numbers are the same.
     """
     content = _without_free(_content(config))
-    unused = ("transfer_seed",) if content["transfer_mode"]["name"] == "none" else ()
-    for key in unused if seeds else ("seed", "transfer_seed"):
+    for key in _unused(content) if seeds else ("seed", "transfer_seed"):
         content.pop(key, None)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
@@ -75,9 +74,7 @@ def reconcile(
     settled = OmegaConf.merge(schema(), new, kept)
     assert isinstance(settled, DictConfig)
     settled.transfer_mode.source = old["transfer_mode"]["source"]  # a mapping: merging would join the two
-    # Without transfer the transfer's seed has no effect, so a sweep over it gives the same run.
-    idle = ("command", "transfer_seed") if new["transfer_mode"]["name"] == "none" else ("command",)
-    changed = {key: pair for key, pair in changed.items() if key not in idle}
+    changed = {key: pair for key, pair in changed.items() if key not in ("command", *_unused(new))}
     if not keep_all:
         changed = {key: pair for key, pair in changed.items() if not _is_free(key)}
     return settled, changed
@@ -90,12 +87,13 @@ def foreign(theirs: Any, ours: DictConfig) -> dict[str, tuple[Any, Any]]:
     """
     if not isinstance(theirs, dict):
         raise ValueError("its config is not a mapping")
-    idle = ("transfer_seed",) if ours.transfer_mode.name == "none" else ()
-    changed = differences(theirs, _content(ours))
+    asked = _content(ours)
+    changed = differences(theirs, asked)
+    unused = _unused(asked)
     return {
         key: pair
         for key, pair in changed.items()
-        if not _is_free(key) and key not in idle and pair[0] is not ABSENT
+        if not _is_free(key) and key not in unused and pair[0] is not ABSENT
     }
 
 
@@ -106,6 +104,11 @@ def listed(changed: dict[str, tuple[Any, Any]]) -> str:
         for key, (old, new) in list(changed.items())[:4]
     )
     return first + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
+
+
+def _unused(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the options without effect in a config: without transfer, the transfer's seed."""
+    return ("transfer_seed",) if content["transfer_mode"]["name"] == "none" else ()
 
 
 def _is_free(key: str) -> bool:
