@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 # Before any test imports torch or dm_control. Videos are drawn in processes of their own.
 os.environ.setdefault("MUJOCO_GL", "disable")
@@ -17,6 +18,9 @@ import pytest
 from omegaconf import DictConfig
 
 Compose = Callable[..., DictConfig]
+
+# In the background of a script, as with `nohup make test &`, programs ignore Ctrl-C, which some tests send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
