@@ -48,8 +48,8 @@ def test_every_choice_composes_and_is_valid(compose: Compose, word: str) -> None
     ("words", "learner_steps"),
     [
         ("body=ant", 5_000_000),
-        ("body=ant task=move_box", 160_000_000),
-        ("body=ant task=move_box scale=gpu", 640_000_000),
+        ("body=ant task=move_box", 220_000_000),
+        ("body=ant task=move_box scale=gpu", 880_000_000),
         ("body=ant scale=gpu", 80_000_000),
         ("body=ant scale=gpu learner_steps=7", 7),
     ],
