@@ -144,7 +144,13 @@ def _with_boxes(boxes: Any, none: Any, *, _root_: DictConfig) -> Any:
     return boxes if _root_.task.boxes else none
 
 
+def _replay_or_on_policy(replay: Any, on_policy: Any, *, _root_: DictConfig) -> Any:
+    """Return the second value for `regime=on_policy`, the first for the regimes with a large replay."""
+    return on_policy if _root_.regime.name == "on_policy" else replay
+
+
 ConfigStore.instance().store(name="schema", node=schema())
 OmegaConf.register_new_resolver("times", lambda a, b: a * b, replace=True)
 OmegaConf.register_new_resolver("small_or_large", _small_or_large, replace=True)
+OmegaConf.register_new_resolver("replay_or_on_policy", _replay_or_on_policy, replace=True)
 OmegaConf.register_new_resolver("with_boxes", _with_boxes, replace=True)
