@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from kltransfer.atomic import write_atomically
 from kltransfer.cores import cores
 from kltransfer.errors import Preempted
 from kltransfer.run.folder import RunFolder
@@ -41,7 +42,7 @@ def count(run: RunFolder, stop: StopRequest) -> None:
             raise RuntimeError("no luck in this folder")
         time.sleep(0.1)
         steps += 1
-        file.write_text(str(steps))
+        write_atomically(file, str(steps).encode())  # a test may kill this process at any moment
         run.update(learner_steps=steps, learner_steps_per_second=10.0)
     leave_checkpoint(run.path)
     (run.path / "ended").write_text(str(time.time()))
