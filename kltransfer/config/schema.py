@@ -149,8 +149,14 @@ def _replay_or_on_policy(replay: Any, on_policy: Any, *, _root_: DictConfig) -> 
     return on_policy if _root_.regime.name == "on_policy" else replay
 
 
+def _unless_task_transfer(otherwise: Any, task: Any, *, _root_: DictConfig) -> Any:
+    """Return the second value for `transfer_mode=task`, the first for all else."""
+    return task if _root_.transfer_mode.name == "task" else otherwise
+
+
 ConfigStore.instance().store(name="schema", node=schema())
 OmegaConf.register_new_resolver("times", lambda a, b: a * b, replace=True)
 OmegaConf.register_new_resolver("small_or_large", _small_or_large, replace=True)
 OmegaConf.register_new_resolver("replay_or_on_policy", _replay_or_on_policy, replace=True)
 OmegaConf.register_new_resolver("with_boxes", _with_boxes, replace=True)
+OmegaConf.register_new_resolver("unless_task_transfer", _unless_task_transfer, replace=True)

@@ -47,12 +47,12 @@ def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
         # An agent comes first: it is a preset that chooses prior and sharing too.
         for group in sorted(groups, key=lambda name: name != "agent"):
             _load(source, conf, group, groups[group])
+        source.transfer_mode = schema().transfer_mode
+        _load(source, conf, "transfer_mode", "none")
         _derive(source, config, conf)
         if transfer.name == "body":
             source.agent.high_level.sees = config.agent.high_level.sees
         source.merge_with(_nested(options))
-        source.transfer_mode = schema().transfer_mode
-        _load(source, conf, "transfer_mode", "none")
         source.merge_with({"transfer_seed": 0, "label": "", "experiment": "none", "command": []})
         validate(source)
         _require_training(source)
@@ -65,10 +65,9 @@ def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
 
 
 def _derive(source: DictConfig, config: DictConfig, conf: Path) -> None:
-    """Derive what the YAML derives from task and body, such as the length of a run, for those of `source`.
+    """Derive what the YAML derives from other options, such as the length of a run, for those of `source`.
 
-    Where `config` has another value than its own task and body give, somebody asked for it: `source` keeps
-    it.
+    Where `config` has another value than its own options give, somebody asked for it: `source` keeps it.
     """
     options: dict[str, Any] = {}
     for file in ("config", f"regime/{source.regime.name}", f"scale/{source.scale.name}"):  # the last one wins

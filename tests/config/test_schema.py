@@ -49,6 +49,7 @@ def test_every_choice_composes_and_is_valid(compose: Compose, word: str) -> None
     [
         ("body=ant", 5_000_000),
         ("body=ant task=move_box", 220_000_000),
+        ("body=ant task=move_box_3 transfer_mode=task transfer_mode.source.task=move_box", 10_000_000),
         ("body=ant task=move_box scale=gpu", 880_000_000),
         ("body=ant scale=gpu", 80_000_000),
         ("body=ant scale=gpu learner_steps=7", 7),

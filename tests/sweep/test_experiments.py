@@ -113,13 +113,14 @@ def test_a_transfer_panel_is_ten_transfers_of_five_pretrainings_and_five_runs_fr
     assert len({run.folder for run in runs}) == 35
 
 
-@pytest.mark.parametrize(("panel", "method"), [("fig4a_left", "ar1"), ("fig4b_right", "shared")])
-def test_an_ant_transfers_in_fewer_steps_than_its_source_has(
-    panel: str, method: str, command: Command
+@pytest.mark.parametrize("panel", ["fig4a_left", "fig4b_left", "fig4b_right"])
+def test_all_curves_of_an_ants_transfer_end_together_and_its_sources_have_more_steps(
+    panel: str, command: Command
 ) -> None:
-    runs = command(f"experiment={panel}", "seed=0", "transfer_seed=0", f"hydra.sweeper.only={method}")
-    steps = {run.method: run.config.learner_steps for run in runs}
-    assert steps == {PRETRAINING: 220_000_000, method: 10_000_000}
+    runs = command(f"experiment={panel}", "seed=0", "transfer_seed=0")
+    pretraining = {run.config.learner_steps for run in runs if run.method == PRETRAINING}
+    others = {run.config.learner_steps for run in runs if run.method != PRETRAINING}
+    assert (pretraining, others) == ({220_000_000}, {10_000_000})
 
 
 def test_both_ways_to_use_a_low_level_share_their_pretraining(command: Command) -> None:
