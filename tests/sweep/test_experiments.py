@@ -123,6 +123,14 @@ def test_all_curves_of_an_ants_transfer_end_together_and_its_sources_have_more_s
     assert (pretraining, others) == ({220_000_000}, {10_000_000})
 
 
+@pytest.mark.parametrize("word", ["body=ball", "scale=gpu"])
+def test_transfers_and_scratch_have_the_same_length_with_another_body_or_scale(
+    word: str, command: Command
+) -> None:
+    runs = command("experiment=fig4b_left", "seed=0", "transfer_seed=0", word)
+    assert len({run.config.learner_steps for run in runs if run.method != PRETRAINING}) == 1
+
+
 def test_both_ways_to_use_a_low_level_share_their_pretraining(command: Command) -> None:
     runs = command(
         "experiment=fig4b_left", "seed=3", "transfer_seed=0", "hydra.sweeper.only=[separate,shared]"
