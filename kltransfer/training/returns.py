@@ -66,6 +66,9 @@ def peng(
     mixture of the policy and the one that acted, and rewards travel back several steps per update even
     where the ratios of Retrace are close to 0.
 
+    V is net of the KL of its step and G is not. So inside a window only the share 1 - lambda of a KL is in
+    the target, where Retrace has all of it.
+
     Args: as for `retrace`; `trace` is lambda_s. Returns `[K, B]`.
     """
     share = later(trace * valid)  # lambda_{s+1}, 0 where the value ends the return
