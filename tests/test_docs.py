@@ -71,6 +71,19 @@ def test_the_page_on_the_paper_lists_all_that_scale_paper_changes(compose: Compo
     assert all(changed[option] == pair for option, pair in listed.items())
 
 
+def test_the_page_on_the_paper_says_that_with_boxes_scale_paper_changes_the_room(compose: Compose) -> None:
+    page = (ROOT / "docs" / "paper.md").read_text()
+    listed = set(re.findall(r"^\| `(\S+)` \|", page, re.M))
+    paper, laptop = (
+        leaves(OmegaConf.to_container(compose("task=move_box", *words))) for words in (["scale=paper"], [])
+    )
+    beyond = {option for option in laptop if paper[option] != laptop[option]} - listed
+    room = {"cell_size", "wall_height", "target_size", "box_size", "box_mass"}
+    names = {"scale.name", "command", "room.name", "batches.ant", "batches.quadruped"}
+    assert beyond == names | {f"arena.{measure}" for measure in room}
+    assert "With boxes, `scale=paper` also takes the room" in page
+
+
 def leaves(value: object, name: str = "") -> dict[str, object]:
     if not isinstance(value, dict):
         return {name: value}

@@ -13,6 +13,9 @@ class Normaliser(nn.Module):
     An accelerometer peaks at hundreds of m/s^2 while a target is some metres away. Without this, the first
     layer would see almost nothing of the target. The statistics are buffers, so they are saved and
     transferred with the weights that were trained on them.
+
+    A value that hardly varies is shown as 0: nothing is learned of it, and on another body it can be far
+    from its mean, as the height of a target above the body's centre.
     """
 
     def __init__(self, size: int) -> None:
@@ -29,7 +32,8 @@ class Normaliser(nn.Module):
         if not self.fitted:
             rows = x.reshape(-1, x.shape[-1])
             self.mean.copy_(rows.mean(0))
-            self.std.copy_(rows.std(0, correction=0).clamp(min=LEAST_STD))
+            std = rows.std(0, correction=0)
+            self.std.copy_(std.masked_fill(std < LEAST_STD, torch.inf))
             self.fitted.fill_(True)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -162,11 +162,13 @@ def algorithm1(
     with torch.no_grad():
         likelihood = log_prob(policy.low, window.action)
         ratio = torch.exp((likelihood - window.log_prob).clamp(max=0))  # min(1, pi / mu)
+        next_discount = discount * window.discount[:-1]
         targets = (retrace if returns == "retrace" else peng)(
             q=target.critic.values(window.action[:-1], [state[:-1] for state in shared]).amin(0),
-            next_value=values[1:] - kl_cost * total_kl[1:],
-            reward=window.reward[:-1],
-            discount=discount * window.discount[:-1],
+            next_value=values[1:],
+            # The KL of step t + 1 is a cost that a_t leads to.
+            reward=window.reward[:-1] - next_discount * kl_cost * total_kl[1:],
+            discount=next_discount,
             trace=trace_lambda * (ratio if returns == "retrace" else torch.ones_like(ratio))[:-1],
             valid=valid,
         )

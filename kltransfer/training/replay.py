@@ -31,7 +31,7 @@ class Window(NamedTuple):
 
     observation: Tensor  # [K + 1, B, O]
     action: Tensor  # [K + 1, B, A]
-    log_prob: Tensor  # [K + 1, B], log mu(a_t | x_t)
+    log_prob: Tensor  # [K + 1, B], log pi^L(a_t | z_t, x_t) of the actor, given its z_t
     reward: Tensor  # [K + 1, B]
     discount: Tensor  # [K + 1, B], 0 where the episode terminated
     first: Tensor  # [K + 1, B]

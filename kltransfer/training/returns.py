@@ -41,8 +41,8 @@ def retrace(
 
     Args, all `[K, B]`:
         q: Q(a_s, z_s, x_s).
-        next_value: V_{s+1}, net of the KL of step s+1.
-        reward: r_s, received after a_s.
+        next_value: V_{s+1}.
+        reward: r_s, received after a_s, net of what the KL of step s+1 costs.
         discount: gamma times the environment's discount, 0 where the episode terminated.
         trace: c_s, of which the first is unused.
         valid: 1 for real transitions, 0 from the end of one episode to the start of the next. An invalid

@@ -95,3 +95,17 @@ def test_fitted_statistics_stay_whatever_comes_later() -> None:
     before = agent.critic.view(OBSERVATION)
     agent.fit_normalisers(100 * OBSERVATION + 7)
     assert torch.equal(agent.critic.view(OBSERVATION), before)
+
+
+def test_a_value_that_hardly_varied_is_shown_as_zero_wherever_it_lies_later() -> None:
+    agent = make_agent("ar1")
+    observation = torch.randn(500, LAYOUT.size, generator=torch.Generator().manual_seed(1))
+    column = LAYOUT.slice("task").start  # a coordinate of a target
+    observation[:, column] *= 1e-3
+    agent.fit_normalisers(observation)
+    elsewhere = observation.clone()
+    elsewhere[:, column] -= 0.1
+    seen = agent.high_level.view(elsewhere)
+    place = int((agent.high_level.view.columns == column).nonzero())
+    assert (seen[:, place] == 0).all()
+    assert (seen.std(0) > 0.5).sum() == seen.shape[1] - 1

@@ -182,7 +182,9 @@ def test_the_critic_regresses_on_retrace_with_the_kl_counted_once_at_the_next_st
     torch.testing.assert_close(losses.critic, 0.5 * torch.stack(errors).mean(), rtol=1e-4, atol=1e-4)
 
 
-def test_with_pengs_returns_the_critic_regresses_on_a_mixture_of_values_and_returns() -> None:
+def test_with_pengs_returns_the_critic_regresses_on_a_mixture_with_the_kl_of_every_later_step() -> (
+    None
+):
     agent = make_agent("ar1")
     target = make_agent("ar1", seed=1).requires_grad_(False)
     window, noise = make_window(agent)
@@ -190,13 +192,14 @@ def test_with_pengs_returns_the_critic_regresses_on_a_mixture_of_values_and_retu
     policy = unroll(agent, window, noise.latent)
     actions = policy.low.mean + policy.low.std * noise.action
     value = target.critic(actions, policy.latent, window.observation).amin(0).mean(0)
-    value = value - OPTIONS["kl_cost"] * kl(
+    cost = OPTIONS["kl_cost"] * kl(
         high(agent, policy, window), target.high_level_prior(policy.previous, window.first)
     )
     expected = value[-1]
     errors = []
     for t in reversed(range(len(window.reward) - 1)):
-        expected = window.reward[t] + OPTIONS["discount"] * (0.3 * value[t + 1] + 0.7 * expected)
+        mixture = 0.3 * value[t + 1] + 0.7 * expected - cost[t + 1]
+        expected = window.reward[t] + OPTIONS["discount"] * mixture
         online = agent.critic(window.action[t], policy.latent[t], window.observation[t])
         errors.append((expected - online).square())
     torch.testing.assert_close(losses.critic, 0.5 * torch.stack(errors).mean())
