@@ -59,12 +59,14 @@ def execute(config: DictConfig, folder: Path, wait: bool = False) -> None:
                 raise Preempted(f"{stop.requested} while waiting for {folder}")
 
         try:
-            with RunFolder(folder, config, on_wait if wait else None) as run:
-                if run.finished and (folder / "checkpoint.pt").exists():
+            run = RunFolder(folder, config, on_wait if wait else None)
+            if waited and run.status.state == State.FAILED:
+                # It would fail in the same way again, for each process that waited. Its status stays.
+                run.close()
+                raise RunFolderError(f"{folder} failed while this run waited for it: {run.status.message}")
+            with run:
+                if run.finished:
                     print(f"{folder} is finished", flush=True)
-                elif waited and run.found == State.FAILED:
-                    # It would fail in the same way again, for each process that waited.
-                    raise RunFolderError(f"{folder} failed while this run waited for it.")
                 else:
                     with files_of(folder):
                         train(run, stop)

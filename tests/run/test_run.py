@@ -279,12 +279,14 @@ def test_who_waited_for_a_pretraining_that_failed_does_not_repeat_the_failure(
 ) -> None:
     config, folder = compose(*SMALL), tmp_path / "source"
     with pytest.raises(ZeroDivisionError), RunFolder(folder, config):
-        raise ZeroDivisionError
+        raise ZeroDivisionError("the reason")
+    failed = read_status(folder)
     open_at_once = lock._try
     attempts = iter([False, True])
     monkeypatch.setattr(lock, "_try", lambda fd: next(attempts) and open_at_once(fd))
-    with pytest.raises(RunFolderError, match="failed while this run waited"):
+    with pytest.raises(RunFolderError, match=r"failed while this run waited for it: .*the reason"):
         execute(config, folder, wait=True)
+    assert read_status(folder) == failed, "its status still says why it failed"
     assert not (folder / "metrics.csv").exists()
     monkeypatch.setattr(lock, "_try", open_at_once)
     execute(config, folder, wait=True)  # who asks anew tries anew
