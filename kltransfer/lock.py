@@ -51,8 +51,9 @@ def is_locked(path: Path) -> bool:
     A process id in a file would not do: after a restart it may belong to another process.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR)
-    except (OSError, ValueError):  # no file or no name of one; a file of another user cannot be asked
+        # Reading is enough to ask, so this works for another user's run; a pipe would wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except (OSError, ValueError):  # no file, no name of one, or one that may not be read
         return False
     try:
         question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)

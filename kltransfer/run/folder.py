@@ -67,7 +67,6 @@ class RunFolder:
         try:
             self.config = self._freeze(config, say)
             self.status = read_status(path)
-            self.found = self.status.state  # before it was opened
         except BaseException:
             self.close()
             raise

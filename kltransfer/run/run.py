@@ -38,10 +38,10 @@ from kltransfer.training.waits import Waits
 EXTRA_COLUMNS = ("action_std", "trace")
 
 
-def execute(config: DictConfig, folder: Path, wait: bool = False) -> None:
+def execute(config: DictConfig, folder: Path) -> None:
     """Train one run to its budget: from the start, or from where it was interrupted.
 
-    A finished run is left as it is. With `wait`, blocks while another process trains in the folder.
+    A finished run is left as it is.
 
     Raises:
         RunFolderError: the folder belongs to another run, or to a living process.
@@ -50,27 +50,37 @@ def execute(config: DictConfig, folder: Path, wait: bool = False) -> None:
         Preempted: a signal asked to stop; everything is saved, and the same call goes on.
     """
     with StopRequest() as stop:
-        waited = False
-
-        def on_wait() -> None:
-            nonlocal waited
-            waited = True
-            if stop.requested is not None:
-                raise Preempted(f"{stop.requested} while waiting for {folder}")
-
         try:
-            with RunFolder(folder, config, on_wait if wait else None) as run:
-                if run.finished and (folder / "checkpoint.pt").exists():
-                    print(f"{folder} is finished", flush=True)
-                elif waited and run.found == State.FAILED:
-                    # It would fail in the same way again, for each process that waited.
-                    raise RunFolderError(f"{folder} failed while this run waited for it.")
-                else:
-                    with files_of(folder):
-                        train(run, stop)
+            train_in(folder, config, stop)
         except Preempted:
             stop.forward()
             raise
+
+
+def train_in(folder: Path, config: DictConfig, stop: StopRequest, wait: bool = False) -> None:
+    """Open a run folder and train in it, unless it is finished; raises what `execute` does.
+
+    With `wait`, blocks while another process trains there.
+    """
+    waited = False
+
+    def on_wait() -> None:
+        nonlocal waited
+        waited = True
+        if stop.requested is not None:
+            raise Preempted(f"{stop.requested} while waiting for {folder}")
+
+    run = RunFolder(folder, config, on_wait if wait else None)
+    if waited and run.status.state == State.FAILED:
+        # It would fail in the same way again, for each process that waited. Its status stays.
+        run.close()
+        raise RunFolderError(f"{folder} failed while this run waited for it: {run.status.message}")
+    with run:
+        if run.finished:
+            print(f"{folder} is finished", flush=True)
+        else:
+            with files_of(folder):
+                train(run, stop)
 
 
 @contextmanager
@@ -88,7 +98,7 @@ def files_of(folder: Path) -> Iterator[None]:
 def train(run: RunFolder, stop: StopRequest) -> None:
     """Train in an open run folder."""
     config, folder = run.config, run.path
-    source = obtain_source(run)
+    source = obtain_source(run, stop)
     device = choose_device(config.device)
     machine = use_of_machine(config, device, cores())
     torch.set_num_threads(machine.learner_threads)
@@ -156,7 +166,7 @@ def title(config: DictConfig) -> str:
     return " ".join(words)
 
 
-def obtain_source(run: RunFolder) -> Pretrained | None:
+def obtain_source(run: RunFolder, stop: StopRequest) -> Pretrained | None:
     """Return the agent that a transfer starts from: load it, or train it first if there is none.
 
     Its config is frozen beside that of the run. If another process is training it, this one waits.
@@ -171,7 +181,7 @@ def obtain_source(run: RunFolder) -> Pretrained | None:
         write_atomically(file, OmegaConf.to_yaml(source_config(run.config, conf_dir())).encode())
     config = read_source(file, run.config)
     folder = source_folder(outputs_root(), config)
-    execute(config, folder, wait=True)
+    train_in(folder, config, stop, wait=True)
     return read_pretrained(folder / "checkpoint.pt")
 
 

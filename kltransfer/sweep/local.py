@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import secrets
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -74,14 +75,15 @@ class Pool:
         self._deaths = dict.fromkeys(self._runs, 0)
         self.states = {run.folder: State.QUEUED for run in runs}
         self.stopped = False  # by a signal
-        self._driver = self._folder / f"driver-{os.getpid()}.lock"
+        # Drawn, not the process id: in containers that share a folder, two drivers have the same one.
+        self._driver = self._folder / f"driver-{secrets.token_hex(4)}.lock"
 
     def queue(self) -> None:
         """Mark every run as queued; the mark is valid while this process lives."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = lock(self._driver)
         for run in self._waiting:
-            Submission("local", driver=str(self._driver)).write(run.folder)
+            self._mark_queued(run.folder)
 
     def run(self) -> dict[Path, State]:
         """Run all, wait for those that other sweeps run, and return the states at the end.
@@ -142,17 +144,23 @@ class Pool:
 
     def _take_in(self, folder: Path) -> None:
         """Note how a run ended; a run that was killed is started again, a few times."""
-        del self._jobs[folder], self._places[folder]
+        job = self._jobs.pop(folder)
+        del self._places[folder]
         self._settle(folder)
-        if (
-            self.states[folder] in LIVE
-        ):  # it lives, the process that watched it does not: only read its status
+        now = self.states[folder]
+        # A run that was killed before it could say that it runs has left no exception either.
+        killed = now == State.LOST or (now == State.NOT_RUN and not job.paths.result_pickle.exists())
+        if now in LIVE:  # it lives, the process that watched it does not: only read its status
             self._others.append(self._runs[folder])
-        elif self.states[folder] == State.LOST and self._deaths[folder] < self.options.restarts:
+        elif killed and self._deaths[folder] < self.options.restarts:
+            self._mark_queued(folder)  # at once, or another sweep would take it for lost
             self._deaths[folder] += 1
             self.watch.say(f"killed, and queued again: {folder}")
             self._waiting.insert(0, self._runs[folder])
             self.states[folder] = State.QUEUED
+
+    def _mark_queued(self, folder: Path) -> None:
+        Submission("local", driver=str(self._driver)).write(folder)
 
     def _settle(self, folder: Path, end: State | None = None) -> None:
         """Write that this driver is done with a run, and note its state."""

@@ -24,7 +24,8 @@ from kltransfer.run import run as run_module
 from kltransfer.run.build import choose_device, refuse_too_large, use_of_machine
 from kltransfer.run.folder import RunFolder
 from kltransfer.run.metrics import TIMES
-from kltransfer.run.run import execute
+from kltransfer.run.preemption import StopRequest
+from kltransfer.run.run import execute, train_in
 from kltransfer.run.status import State, read_status
 from kltransfer.training.trainer import Trainer
 from tests.conftest import Compose
@@ -266,6 +267,23 @@ def test_body_transfer_trains_its_source_once_and_keeps_the_high_level(
     assert any(not torch.equal(a[n], b[n]) for n in a if n.startswith("low_level"))
 
 
+def test_a_signal_at_the_end_of_the_source_stops_the_transfer_too(
+    compose: Compose, outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = savepoint.Savepoint.finish
+
+    def finish_and_stop(self: savepoint.Savepoint) -> None:
+        finish(self)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(savepoint.Savepoint, "finish", finish_and_stop)
+    config = compose(*SMALL, "body=ant", "transfer_mode=body", "transfer_mode.source.body=ball")
+    with pytest.raises(Preempted, match="SIGTERM at 0 learner steps"):
+        execute(config, outputs / "run")
+    (source,) = outputs.glob("pretrained/*/*/seed=0")
+    assert [read_status(folder).state for folder in (source, outputs / "run")] == ["finished", "preempted"]
+
+
 def test_a_transfer_from_the_checkpoint_of_another_body_is_refused(compose: Compose, outputs: Path) -> None:
     execute(compose(*SMALL, "task=move_box"), outputs / "source")
     words = [*SMALL, "body=ant", "task=move_box_3", "transfer_mode=task"]
@@ -279,15 +297,17 @@ def test_who_waited_for_a_pretraining_that_failed_does_not_repeat_the_failure(
 ) -> None:
     config, folder = compose(*SMALL), tmp_path / "source"
     with pytest.raises(ZeroDivisionError), RunFolder(folder, config):
-        raise ZeroDivisionError
+        raise ZeroDivisionError("the reason")
+    failed = read_status(folder)
     open_at_once = lock._try
     attempts = iter([False, True])
     monkeypatch.setattr(lock, "_try", lambda fd: next(attempts) and open_at_once(fd))
-    with pytest.raises(RunFolderError, match="failed while this run waited"):
-        execute(config, folder, wait=True)
+    with pytest.raises(RunFolderError, match=r"failed while this run waited for it: .*the reason"):
+        train_in(folder, config, StopRequest(), wait=True)
+    assert read_status(folder) == failed, "its status still says why it failed"
     assert not (folder / "metrics.csv").exists()
     monkeypatch.setattr(lock, "_try", open_at_once)
-    execute(config, folder, wait=True)  # who asks anew tries anew
+    train_in(folder, config, StopRequest(), wait=True)  # who asks anew tries anew
     assert (folder / "checkpoint.pt").exists()
 
 

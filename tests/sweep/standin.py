@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -15,10 +17,14 @@ from kltransfer.run.preemption import StopRequest
 from tests.sealed import leave_checkpoint
 
 UNLUCKY = "unlucky.log"  # a file in the folder of a run that is to fail
+DOOMED = "doomed.log"  # and of one that is to be killed once, before it says that it runs
 
 
 def execute(config: DictConfig, folder: Path) -> None:
     """Count on from where it stopped; saves at every step."""
+    if (folder / DOOMED).exists():
+        (folder / DOOMED).unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
     with StopRequest() as stop:
         try:
             with RunFolder(folder, config) as run:

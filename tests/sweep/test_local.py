@@ -18,6 +18,8 @@ from kltransfer.run.status import State, read_status
 from kltransfer.sweep import driver, local
 from kltransfer.sweep.plan import PRETRAINING, Run
 from kltransfer.sweep.state import state, states
+from kltransfer.sweep.submission import read_submission
+from kltransfer.sweep.watch import Watch
 from tests.sweep import standin
 from tests.sweep.conftest import wait_until
 
@@ -109,6 +111,27 @@ def test_a_run_that_is_killed_or_warned_comes_back_and_goes_on(
     striker.join()
     assert len(standin.starts(run.folder)) == 2
     assert (run.folder / "steps").read_text() == "20"
+
+
+def test_a_run_that_is_killed_before_it_says_that_it_runs_is_started_again(
+    make_run: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(learner_steps=3)
+    run.folder.mkdir(parents=True)
+    (run.folder / standin.DOOMED).touch()
+    assert sweep([run], tmp_path) == 0
+    assert "killed, and queued again" in capsys.readouterr().out
+
+
+def test_sweeps_whose_processes_have_the_same_id_do_not_hinder_each_other(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    """As in two containers that share a folder: their first process has the id 1."""
+    runs = [make_run(learner_steps=3, seed=seed) for seed in range(2)]
+    for run in runs:
+        local.Pool([run], [], tmp_path, local.Options(**OPTIONS), Watch([run], tmp_path, {})).queue()
+    first, second = (read_submission(run.folder) for run in runs)
+    assert first is not None and second is not None and first.driver != second.driver
 
 
 def test_ctrl_c_stops_the_runs_after_they_saved_and_the_same_command_goes_on(

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -60,6 +62,20 @@ def test_a_lock_is_seen_while_it_is_held_and_not_after_a_kill(
     holder.kill()
     holder.wait()
     assert not is_locked(path)
+
+
+def test_who_may_only_read_a_lock_sees_that_it_is_held(hold: Callable[[Path], subprocess.Popen[str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # not tmp_path, which other users cannot enter
+        path, me = Path(folder) / "lock", os.geteuid()
+        hold(path)
+        path.chmod(0o444)
+        path.parent.chmod(0o755)
+        try:
+            if me == 0:  # root may write all the same
+                os.seteuid(65534)
+            assert is_locked(path)
+        finally:
+            os.seteuid(me)
 
 
 @pytest.mark.parametrize(
