@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 LEAST_STD = 1e-2
+CONSTANT = 1e9  # in place of a smaller std
 BOUND = 5.0
 
 
@@ -33,7 +34,7 @@ class Normaliser(nn.Module):
             rows = x.reshape(-1, x.shape[-1])
             self.mean.copy_(rows.mean(0))
             std = rows.std(0, correction=0)
-            self.std.copy_(std.masked_fill(std < LEAST_STD, torch.inf))
+            self.std.copy_(std.masked_fill(std < LEAST_STD, CONSTANT))
             self.fitted.fill_(True)
 
     def forward(self, x: Tensor) -> Tensor:

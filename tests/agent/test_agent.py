@@ -107,5 +107,5 @@ def test_a_value_that_hardly_varied_is_shown_as_zero_wherever_it_lies_later() ->
     elsewhere[:, column] -= 0.1
     seen = agent.high_level.view(elsewhere)
     place = int((agent.high_level.view.columns == column).nonzero())
-    assert (seen[:, place] == 0).all()
+    assert seen[:, place].abs().max() < 1e-6
     assert (seen.std(0) > 0.5).sum() == seen.shape[1] - 1
