@@ -8,10 +8,13 @@ import os
 import stat
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 T = TypeVar("T")
+
+_types = cache(get_type_hints)  # a sweep reads the status of each run every second
 
 
 def read_file(path: Path, size: int = -1) -> bytes:
@@ -49,7 +52,7 @@ def parse(content: Any, kind: type[T]) -> T:
             raise TypeError(f"{type(content).__name__} is no {kind.__name__}")
         return content
     content = parse(content, dict)
-    types = get_type_hints(kind)
+    types = _types(kind)
     return kind(
         **{
             field.name: _parse_field(content[field.name], types[field.name])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import traceback
 from pathlib import Path
@@ -36,6 +35,7 @@ from kltransfer.config.validation import validate
 from kltransfer.errors import ConfigError, Preempted, UserError
 from kltransfer.run.folder import outputs_root, settle
 from kltransfer.run.preemption import StopRequest
+from kltransfer.run.provenance import without_secrets
 
 DONE, FAILED, PREEMPTED = 0, UserError.exit_code, Preempted.exit_code
 
@@ -128,7 +128,7 @@ def run_composed(composed: DictConfig) -> None:
     """Train the run that Hydra has composed and made a folder for."""
     context = HydraConfig.get()
     folder = Path(context.runtime.output_dir)
-    sys.argv[1:] = [without_secrets(word) for word in sys.argv[1:]]  # provenance and W&B record the command
+    sys.argv = without_secrets(sys.argv)  # W&B records the command
     try:
         config = prepare(composed, context.overrides.task, folder)
     except (UserError, OSError):
@@ -139,12 +139,6 @@ def run_composed(composed: DictConfig) -> None:
     if stop.requested is not None:
         raise Preempted(f"{stop.requested} before the run began")
     execute(config, folder)
-
-
-def without_secrets(word: str) -> str:
-    """Return a word of a command line with *** for the value of an environment variable, key or password."""
-    secret = re.match(r"([^=]*(?:env_set|key|token|secret|password)[^=]*=)", word, re.IGNORECASE)
-    return f"{secret[1]}***" if secret else word
 
 
 def _remove_if_empty(folder: Path) -> None:

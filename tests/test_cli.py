@@ -283,20 +283,6 @@ def test_the_shell_completes_groups_and_options(line: str, tmp_path: Path) -> No
     assert set(done.stdout.split()) == expected
 
 
-@pytest.mark.parametrize(
-    ("word", "recorded"),
-    [
-        ("+hydra.job.env_set.WANDB_API_KEY=abc=d", "+hydra.job.env_set.WANDB_API_KEY=***"),
-        ("hydra.job.env_set={WANDB_API_KEY:abc}", "hydra.job.env_set=***"),
-        ("+wandb.api_key=abc", "+wandb.api_key=***"),
-        ("label=key", "label=key"),
-        ("seed=3", "seed=3"),
-    ],
-)
-def test_secrets_are_masked(word: str, recorded: str) -> None:
-    assert cli.without_secrets(word) == recorded
-
-
 def test_no_file_of_a_run_holds_a_key_that_was_given_on_the_command_line(
     monkeypatch: pytest.MonkeyPatch, outputs: Path
 ) -> None:

@@ -150,7 +150,9 @@ class MetricsLog:
         draw_curve(path, {column: [row[column] for row in self.rows] for column in self.columns}, self._name)
 
     def close(self, state: State) -> None:
-        """Close the display and the mirrors, which take how the run ended."""
+        """Write what rows the file lacks, and close the display and the mirrors, which take how it ended."""
+        if self._behind and self.rows:
+            self._write()
         if self._progress is not None:
             self._progress.close()
         for mirror in self._mirrors:

@@ -8,7 +8,6 @@ ends the mirror.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import math
 import secrets
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from kltransfer.atomic import write_atomically
+from kltransfer.atomic import read_json, write_atomically
 from kltransfer.config.names import (
     is_pretrained,
     is_transfer,
@@ -131,7 +130,7 @@ class WandbLog:
             "panel": " / ".join(panel_key(self._config, is_pretrained(self._folder))),
             "method": method_legend(self._config),
             "folder": str(self._folder),
-            "provenance": _read_json(self._folder / "provenance.json"),
+            "provenance": read_json(self._folder / "provenance.json", list),
         }
 
         def init(mode: str) -> Run:
@@ -208,10 +207,3 @@ def labels(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def _one_line(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
-
-
-def _read_json(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text())
-    except (OSError, ValueError):
-        return None

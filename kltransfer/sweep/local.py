@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
+import re
 import secrets
 import signal
 import time
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kltransfer.cores import VARIABLE
+from kltransfer.errors import ConfigError
 from kltransfer.lock import lock
 from kltransfer.run.status import State
 from kltransfer.sweep.job import Job
@@ -30,6 +33,7 @@ _A_YEAR = 60 * 24 * 365  # minutes; submitit needs a time limit
 _ASK_AGAIN = 5.0  # seconds between two signals to a run: one that has just begun misses the first
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGHUP)  # what a terminal sends to all that it started
 _STOP = (*_FROM_TERMINAL, signal.SIGTERM)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class Pool:
         self._deaths = dict.fromkeys(self._runs, 0)
         self.states = {run.folder: State.QUEUED for run in runs}
         self.stopped = False  # by a signal
+        self._disk_full = False
         # Drawn, not the process id: in containers that share a folder, two drivers have the same one.
         self._driver = self._folder / f"driver-{secrets.token_hex(4)}.lock"
 
@@ -91,7 +96,7 @@ class Pool:
         After Ctrl-C, SIGTERM or SIGHUP each run saves and stops.
         """
         with _stop_signals() as signals:
-            while not signals and self._step():
+            while not signals and self._step_with_disk():
                 time.sleep(self.options.poll_seconds)
             if signals:
                 self.stopped = True
@@ -102,6 +107,20 @@ class Pool:
         self._driver.unlink()
         return self.states
 
+    def _step_with_disk(self) -> bool:
+        """Do what `_step` does; on a full disk do the rest of it the next time, as the runs do."""
+        try:
+            going = self._step()
+        except OSError as error:
+            if error.errno not in _DISK_FULL:
+                raise
+            if not self._disk_full:
+                self.watch.say(f"warning: {error}; trying again.")
+            self._disk_full = True
+            return True
+        self._disk_full = False
+        return going
+
     def _step(self) -> bool:
         """Note which runs ended, start those that can start, and return whether any is left to wait for."""
         for folder in [folder for folder, job in self._jobs.items() if job.done()]:
@@ -110,12 +129,11 @@ class Pool:
         for run in list(self._waiting):
             needed = [self.states[folder] for folder in run.depends_on]
             if any(other != State.FINISHED and other not in LIVE for other in needed):
-                self._waiting.remove(run)
                 self._settle(run.folder, State.NOT_RUN)
+                self._waiting.remove(run)
             elif not all(other == State.FINISHED for other in needed):
                 self.states[run.folder] = State.WAITING
             elif len(self._jobs) < self.options.parallel:
-                self._waiting.remove(run)
                 self._start(run)
         self.watch.update(self.states)
         return bool(self._jobs or self._waiting) or bool(LIVE.intersection(self.states.values()))
@@ -137,23 +155,25 @@ class Pool:
         # The run ignores what the terminal sends; the driver passes it on.
         with submitit.helpers.environment_variables(**shared), _handled(_FROM_TERMINAL, signal.SIG_IGN):
             job: submitit.Job[None] = executor.submit(Job(run.config, run.folder))
+        self._waiting.remove(run)
         self._jobs[run.folder] = job
         self._places[run.folder] = place
-        Submission("local", job.job_id, str(job.paths.stdout), str(self._driver)).write(run.folder)
         self.states[run.folder] = State.RUNNING
+        Submission("local", job.job_id, str(job.paths.stdout), str(self._driver)).write(run.folder)
 
     def _take_in(self, folder: Path) -> None:
         """Note how a run ended; a run that was killed is started again, a few times."""
-        job = self._jobs.pop(folder)
-        del self._places[folder]
         self._settle(folder)
-        now = self.states[folder]
+        job, now = self._jobs[folder], self.states[folder]
         # A run that was killed before it could say that it runs has left no exception either.
         killed = now == State.LOST or (now == State.NOT_RUN and not job.paths.result_pickle.exists())
+        again = killed and self._deaths[folder] < self.options.restarts
+        if again:
+            self._mark_queued(folder)  # at once, or another sweep would take it for lost
+        del self._jobs[folder], self._places[folder]
         if now in LIVE:  # it lives, the process that watched it does not: only read its status
             self._others.append(self._runs[folder])
-        elif killed and self._deaths[folder] < self.options.restarts:
-            self._mark_queued(folder)  # at once, or another sweep would take it for lost
+        elif again:
             self._deaths[folder] += 1
             self.watch.say(f"killed, and queued again: {folder}")
             self._waiting.insert(0, self._runs[folder])
@@ -184,9 +204,17 @@ class Pool:
 
 
 def visible_gpus() -> list[int]:
-    """Return the numbers of the GPUs that runs may use, from CUDA_VISIBLE_DEVICES or else all there are."""
+    """Return the numbers of the GPUs that runs may use, from CUDA_VISIBLE_DEVICES or else all there are.
+
+    Raises `ConfigError` where that variable names them by other words.
+    """
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
+        if re.search("GPU-|MIG-", named):  # submitit takes only numbers; the runs would get no GPU
+            raise ConfigError(
+                f"CUDA_VISIBLE_DEVICES={named} names GPUs by other words than their numbers, which a sweep "
+                "needs: set those, or hydra.launcher.gpus=[] for runs without a GPU."
+            )
         return [int(number) for number in named.split(",") if number.strip().isdigit()]
     import torch
 

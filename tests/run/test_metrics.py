@@ -231,3 +231,19 @@ def test_a_row_that_could_not_be_written_is_there_once_there_is_room(
     file.rmdir()
     log.log({"learner_steps": 3, "env_steps": 3})
     assert [line.split(",")[0] for line in file.read_text().splitlines()] == ["learner_steps", "1", "2", "3"]
+
+
+def test_the_last_row_is_written_at_the_end_where_it_could_not_be_before(file: Path) -> None:
+    log = MetricsLog(file, 100)
+    file.unlink()
+    file.mkdir()  # nothing can be written to a folder
+    log.log({"learner_steps": 1, "env_steps": 1})
+    file.rmdir()
+    log.close(State.FINISHED)
+    assert len(file.read_text().splitlines()) == 2
+
+
+def test_an_end_without_a_row_leaves_the_rows_of_the_start_before(file: Path) -> None:
+    MetricsLog(file, 100).log({"learner_steps": 1, "env_steps": 1})
+    MetricsLog(file, 100).close(State.FAILED)
+    assert len(file.read_text().splitlines()) == 2

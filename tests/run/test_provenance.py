@@ -76,8 +76,9 @@ def test_no_repository_and_no_git_mean_no_revision(tmp_path: Path, monkeypatch: 
 def test_keys_and_passwords_are_left_out_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "0123456789abcdef")
     words = ["kltransfer", "seed=1", "+hydra.job.env_set.WANDB_API_KEY=very-secret", "label=0123456789abcdef"]
-    words += ["+hydra.job.env_set={WANDB_API_KEY:very-secret}", "monkey.business=3"]
+    words += ["+hydra.job.env_set={WANDB_API_KEY:very-secret}", "+wandb.api_key=very-secret=d", "label=key"]
     told = without_secrets(words)
     assert told[:2] == ["kltransfer", "seed=1"]
     assert "very-secret" not in " ".join(told) and "0123456789abcdef" not in " ".join(told)
+    assert told[-1] == "label=key" and without_secrets(told) == told
     assert told[2] == f"+hydra.job.env_set.WANDB_API_KEY={HIDDEN}"

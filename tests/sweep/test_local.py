@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -14,11 +15,12 @@ from typing import Any
 import pytest
 
 from kltransfer.cores import cores
+from kltransfer.errors import ConfigError
 from kltransfer.run.status import State, read_status
 from kltransfer.sweep import driver, local
 from kltransfer.sweep.plan import PRETRAINING, Run
 from kltransfer.sweep.state import state, states
-from kltransfer.sweep.submission import read_submission
+from kltransfer.sweep.submission import Submission, read_submission
 from kltransfer.sweep.watch import Watch
 from tests.sweep import standin
 from tests.sweep.conftest import wait_until
@@ -132,6 +134,36 @@ def test_sweeps_whose_processes_have_the_same_id_do_not_hinder_each_other(
         local.Pool([run], [], tmp_path, local.Options(**OPTIONS), Watch([run], tmp_path, {})).queue()
     first, second = (read_submission(run.folder) for run in runs)
     assert first is not None and second is not None and first.driver != second.driver
+
+
+def test_a_sweep_outlives_a_full_disk(
+    make_run: Callable[..., Run],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The disk is full from time to time: each second write of a submission fails while the sweep runs."""
+    runs = [make_run(learner_steps=3, seed=seed) for seed in range(2)]
+    write, full = Submission.write, iter(range(1000))
+
+    def write_or_fail(self: Submission, folder: Path) -> None:
+        if (self.job_id or self.ended) and next(full) % 2 == 0:
+            raise OSError(errno.ENOSPC, "No space left on device", str(folder))
+        write(self, folder)
+
+    monkeypatch.setattr(Submission, "write", write_or_fail)
+    assert sweep(runs, tmp_path) == 0
+    assert "No space left" in capsys.readouterr().out
+    assert [len(standin.starts(run.folder)) for run in runs] == [1, 1]
+
+
+def test_gpus_that_have_no_numbers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for named, numbers in (("1,3", [1, 3]), ("-1", []), ("", [])):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+        assert local.visible_gpus() == numbers
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-8ee9bd0a-5b3c")
+    with pytest.raises(ConfigError, match=r"gpus=\[\]"):
+        local.visible_gpus()
 
 
 def test_ctrl_c_stops_the_runs_after_they_saved_and_the_same_command_goes_on(
