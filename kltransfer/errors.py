@@ -11,6 +11,10 @@ class ConfigError(UserError):
     """A config that cannot be run; the sentence names the fix."""
 
 
+class CompileError(ConfigError):
+    """Losses that torch cannot compile here."""
+
+
 class RunFolderError(UserError):
     """A folder that this run cannot use."""
 

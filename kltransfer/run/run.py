@@ -15,7 +15,7 @@ from kltransfer.atomic import write_atomically
 from kltransfer.config.conf import conf_dir
 from kltransfer.config.source import source_config
 from kltransfer.cores import cores
-from kltransfer.errors import Preempted, RunFolderError
+from kltransfer.errors import CompileError, Preempted, RunFolderError
 from kltransfer.run.build import (
     choose_device,
     make_agent,
@@ -154,6 +154,12 @@ def train(run: RunFolder, stop: StopRequest) -> None:
     except (Preempted, KeyboardInterrupt):
         end = State.PREEMPTED
         raise
+    except CompileError as error:
+        # Ctrl-C and a cluster's signals reach the compiler too, and end it before this process looks.
+        if stop.requested is None:
+            raise
+        end = State.PREEMPTED
+        raise Preempted(f"{stop.requested} while torch compiled the losses") from error
     finally:
         log.close(end)
 

@@ -1,13 +1,14 @@
 """Losses that torch compiles, and a check of what it made of them."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import torch
+from torch import Tensor
 
 from kltransfer.agent.agent import Agent
-from kltransfer.errors import ConfigError
+from kltransfer.errors import CompileError, ConfigError
 from kltransfer.training.losses import Losses, Noise
 from kltransfer.training.parameters import flat, trainable
 from kltransfer.training.replay import Window
@@ -33,7 +34,11 @@ class CompiledLosses:
         self.checked = False
 
     def __call__(self, agent: Agent, target: Agent, window: Window, noise: Noise) -> Losses:
-        """Return the losses. Raises `ConfigError` at the first call if the compiled gradients are wrong."""
+        """Return the losses.
+
+        Raises `CompileError` at the first call if torch cannot compile them, and `ConfigError` if the
+        compiled gradients are wrong.
+        """
         if not self.checked:
             self.check(agent, target, window, noise)
             self.checked = True
@@ -41,11 +46,20 @@ class CompiledLosses:
 
     def check(self, agent: Agent, target: Agent, window: Window, noise: Noise) -> None:
         """Compare the gradients of each module of the agent."""
+
+        def gradients_of(losses: Function) -> Iterator[Tensor]:
+            return iter(torch.autograd.grad(losses(agent, target, window, noise).total, trainable(agent)))
+
         learning = {name: trainable(module) for name, module in agent.named_children()}
-        right, made = (
-            iter(torch.autograd.grad(losses(agent, target, window, noise).total, trainable(agent)))
-            for losses in (self.plain, self.compiled)
-        )
+        right = gradients_of(self.plain)
+        try:
+            made = gradients_of(self.compiled)
+        except Exception as error:  # the plain losses are well: whatever it is, the compiler is the cause
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise CompileError(
+                f"torch {torch.__version__} cannot compile the losses ({reason[:200]}): set "
+                "algorithm.compile=false, or mend the C++ compiler."
+            ) from error
         for name, parameters in learning.items():
             if parameters:
                 ours, theirs = (flat(list(islice(gradients, len(parameters)))) for gradients in (right, made))

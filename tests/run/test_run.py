@@ -11,6 +11,7 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -176,6 +177,20 @@ def test_a_replay_that_the_memory_cannot_hold_is_refused(monkeypatch: pytest.Mon
     refuse_too_large(2**20, gpu)
     with pytest.raises(ConfigError, match="needs 2 GiB, and the GPU has 1"):
         refuse_too_large(2**31, gpu)
+
+
+def test_a_signal_that_ends_the_compiler_too_stops_the_run_and_does_not_fail_it(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)  # Ctrl-C goes to all processes of a terminal
+        raise RuntimeError("C++ compile error")
+
+    monkeypatch.setattr(torch, "compile", lambda losses, **_: interrupted)
+    config, folder = compose(*SMALL, "algorithm.compile=true"), tmp_path / "run"
+    with pytest.raises(Preempted, match="SIGINT while torch compiled the losses"):
+        execute(config, folder)
+    assert read_status(folder).state == State.PREEMPTED
 
 
 def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch, compose: Compose) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from kltransfer.errors import ConfigError
+from kltransfer.errors import CompileError, ConfigError
 from kltransfer.training.actor import Actor
 from kltransfer.training.learner import Learner
 from tests.parts import make_agent, make_learner, make_replay
@@ -153,3 +153,14 @@ def test_a_compiler_that_loses_a_gradient_is_found_out(monkeypatch: pytest.Monke
     learner = learner_with_data("ar1", compile=True)
     with pytest.raises(ConfigError, match=r"wrong gradient of high_level: set algorithm\.compile=false"):
         learner.update()
+
+
+def test_losses_that_cannot_be_compiled_are_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot(*_: Any) -> Any:
+        raise RuntimeError("C++ compile error\n\nCommand:\ng++ ...\n\nOutput:\nwarning: ...")
+
+    monkeypatch.setattr(torch, "compile", lambda losses, **_: cannot)
+    learner = learner_with_data("ar1", compile=True)
+    with pytest.raises(CompileError, match=r"losses \(C\+\+ compile error\): set algorithm\.compile=false"):
+        learner.update()
+    assert learner.updates == 0
