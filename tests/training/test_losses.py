@@ -182,9 +182,7 @@ def test_the_critic_regresses_on_retrace_with_the_kl_counted_once_at_the_next_st
     torch.testing.assert_close(losses.critic, 0.5 * torch.stack(errors).mean(), rtol=1e-4, atol=1e-4)
 
 
-def test_with_pengs_returns_the_critic_regresses_on_a_mixture_with_the_kl_of_every_later_step() -> (
-    None
-):
+def test_with_pengs_returns_the_critic_regresses_on_a_mixture_with_the_kl_of_every_later_step() -> None:
     agent = make_agent("ar1")
     target = make_agent("ar1", seed=1).requires_grad_(False)
     window, noise = make_window(agent)
