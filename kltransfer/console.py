@@ -12,6 +12,7 @@ import sys
 from importlib import import_module
 from typing import NoReturn
 
+from kltransfer import __version__
 from kltransfer.errors import UserError
 
 INTERRUPTED = 130  # as shells say: 128 + SIGINT
@@ -19,6 +20,9 @@ INTERRUPTED = 130  # as shells say: 128 + SIGINT
 
 def kltransfer() -> NoReturn:
     """Run `kltransfer`."""
+    if "--version" in sys.argv[1:]:  # Hydra would tell its own
+        print(f"kltransfer {__version__}")
+        sys.exit()
     if {"-h", "--help"}.intersection(sys.argv[1:]):
         _run("kltransfer", "kltransfer.help")
     _run("kltransfer", "kltransfer.cli")

@@ -44,11 +44,12 @@ def unseal(path: Path) -> memoryview:
 
 
 def fingerprint(path: Path) -> str:
-    """Return the SHA-256 that a file's header states, as text; empty where there is no sealed file."""
+    """Return the SHA-256 that a file's header states, as text; empty where there is no whole sealed file."""
     try:
-        start = read_file(path, HEADER.size)
+        start, size = read_file(path, HEADER.size), path.stat().st_size
     except OSError:
         return ""
     if len(start) < HEADER.size or not start.startswith(MAGIC):
         return ""
-    return bytes(HEADER.unpack(start)[3]).hex()
+    _, _, length, digest = HEADER.unpack(start)
+    return bytes(digest).hex() if size == HEADER.size + length else ""

@@ -215,6 +215,13 @@ def test_the_fingerprint_is_that_of_the_content_and_empty_where_there_is_none(fi
     assert fingerprint(file) == ""
 
 
+def test_a_file_that_was_cut_has_no_fingerprint(file: Path) -> None:
+    save(file, {"a": 1})
+    for content in (file.read_bytes()[:-1], file.read_bytes()[: HEADER.size], file.read_bytes() + b"x"):
+        file.write_bytes(content)
+        assert fingerprint(file) == ""
+
+
 FORM = {"weight": torch.zeros(2, 3), "steps": 0, "rate": 0.1, "rows": [[0.0]], "any": {}, "name": ""}
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import kltransfer
+
 START = "import sys; from kltransfer import console; sys.argv[1:] = {words!r}; console.{script}()"
 HEAVY = ("torch", "mujoco", "dm_control")
 
@@ -47,6 +49,11 @@ def test_help_refusals_and_status_import_nothing_heavy(
     )
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1] == ""
+
+
+def test_the_version_is_that_of_this_program() -> None:
+    done = subprocess.run(program("kltransfer", "--version"), capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, f"kltransfer {kltransfer.__version__}\n")
 
 
 @pytest.mark.parametrize("end", ["closed pipe", "full disk"])

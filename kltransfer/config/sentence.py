@@ -26,6 +26,10 @@ _SIMPLE = (
         r"Could not override '(.*?)'\. Did you mean to override (\w+)",
         "there is no group {0}, did you mean {1}?",
     ),
+    (
+        r"Could not override '(hydra\.[\w.]+)'.*is not in struct",
+        "there is no option {0}: kltransfer --cfg hydra lists them, and SLURM's need hydra/launcher=slurm",
+    ),
     (r"Could not delete .* '(.*?)' does not exist", "there is no option {0} to remove"),
     (r"Config group override must be", "a group needs the name of one of its choices, as body=ant"),
     (r"argument of type '\w+' is not iterable", "hydra.launcher is a group, as in hydra/launcher=slurm"),
@@ -46,7 +50,7 @@ def one_line(error: BaseException) -> str:
         return f"{error.filename or 'a file'} cannot be used: {error.strerror or error}."
     if isinstance(error, OverrideParseException):
         word = shortened(" ".join(str(error.override).split()))
-        return f"{word} cannot be read: write option=value, with quotes around a value with signs."
+        return f"{word} cannot be read: write {_readable(word)}."
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
     parts: list[str] = []
     for problem in (error, cause):
@@ -62,6 +66,14 @@ def one_line(error: BaseException) -> str:
     if place and "there is no option" in sentence:
         sentence = f"in {place[1]}.yaml: {sentence}"
     return sentence if sentence.endswith("?") else f"{sentence}."
+
+
+def _readable(word: str) -> str:
+    """Return how a word that Hydra cannot read must be typed; the folder of a run has a = in its name."""
+    quoted = re.fullmatch(r"""([\w.+/@]+)=([^\s"'`$!\\(){}\[\]]+)""", word)
+    if quoted is not None and "=" in quoted[2].lstrip("="):
+        return f"""'{quoted[1]}="{quoted[2]}"'"""
+    return "option=value, with quotes around a value with signs"
 
 
 def shortened(text: str, most: int = 400) -> str:
@@ -81,6 +93,9 @@ def _plain(text: str, key: str) -> str:
     choice = re.search(r"Could not find '(.+)/([^/']*)'.*?Available options in '[^']+': (.*)", text)
     if choice is not None:
         return no_choice(choice[1], choice[2], choice[3].split())
+    missing = re.search(r"Cannot find primary config '(.*?)'", text)
+    if missing is not None:
+        return f"there is no config {missing[1]!r}: leave --config-name, --config-path and --config-dir out"
     unknown = re.search(r"Key '(\w+)' not in '\w+'", text)
     if unknown is not None:
         return _no_option(key if key.split(".")[-1] == unknown[1] else unknown[1])

@@ -20,12 +20,14 @@ def check_output(path: Path, suffixes: Sequence[str], force: bool) -> None:
 
 
 def check_folder(path: Path, force: bool) -> None:
-    """Refuse a folder before any work is done for it; one that is not empty unless `force`.
+    """Refuse a folder before any work is done for it: that of a run, and one not empty unless `force`.
 
     Raises `OutputError`.
     """
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path} cannot be written: it is no folder.")
+    if (path / "config.yaml").exists():  # its checkpoint would be replaced by one that cannot go on
+        raise OutputError(f"{path} is the folder of a run: choose another folder.")
     if path.is_dir() and any(path.iterdir()) and not force:
         raise OutputError(f"{path} is not empty: choose another folder, or --force to write into it.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         page, sections = write_report(comparison, out, Threshold(options.threshold))
     except OSError as error:
-        raise ReportError(f"the report cannot be written: {error}.") from error
+        where, why = error.filename or out, error.strerror or error
+        raise ReportError(
+            f"the report cannot be written: {where}: {why}; choose another folder with --out."
+        ) from error
     print(f"{contents(comparison.runs)}.")
     for section in sections:
         if section.claim:
@@ -47,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: FOLDER/report)")
     parser.add_argument(
         "--threshold",
-        type=float,
+        type=_level,
         default=0.9,
         metavar="X",
         help="what runs are to reach: a success rate up to 1, a return above (default: 0.9)",
@@ -56,3 +60,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--project", metavar="NAME", help="W&B project (default: that of the runs)")
     parser.add_argument("--entity", metavar="NAME", help="W&B entity (default: that of the runs, or yours)")
     return parser
+
+
+def _level(word: str) -> float:
+    """Return a level that runs can reach."""
+    try:
+        level = float(word)
+    except ValueError:
+        level = math.nan
+    if not 0 < level < math.inf:
+        raise argparse.ArgumentTypeError(f"{word[:40]} is not a number above 0")
+    return level

@@ -139,10 +139,11 @@ def settle(path: Path, config: DictConfig, say: Callable[[str], None] = print) -
     (logging, device) may change; they are taken from the new command.
 
     Raises `RunFolderError` for another run, and for a frozen config that was edited into one that makes no
-    sense.
+    sense; and `ConfigError` for a new transfer from a checkpoint that is not there.
     """
     file = path / "config.yaml"
     if not file.exists():
+        _require_checkpoint(config)
         return config
     try:
         frozen = read_yaml(file)
@@ -167,6 +168,17 @@ def settle(path: Path, config: DictConfig, say: Callable[[str], None] = print) -
             "or hydra.run.dir=."
         )
     return settled
+
+
+def _require_checkpoint(config: DictConfig) -> None:
+    """Raise `ConfigError` where the source's checkpoint is no file, before a folder is made for the run."""
+    if "checkpoint" not in config.transfer_mode.source:
+        return
+    key, file = "transfer_mode.source.checkpoint", Path(config.transfer_mode.source.checkpoint)
+    if file.is_dir():
+        raise ConfigError(f"{key}={file} is a folder: name the checkpoint.pt in it.")
+    if not file.exists():
+        raise ConfigError(f"{key}={file} is not there: set it to the checkpoint.pt of a run.")
 
 
 def _acquire(file: Path, on_wait: Callable[[], None] | None) -> int:

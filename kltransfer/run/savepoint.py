@@ -73,7 +73,11 @@ class Savepoint:
             raise CheckpointError(f"{self.replay} is a link, and what it leads to may belong to another run.")
         if not self.file.exists():
             return False
-        state = load(self.file)
+        try:
+            state = load(self.file)
+        except CheckpointError as error:
+            advice = "bring back a whole copy, or move it away and the run starts anew"
+            raise CheckpointError(f"{str(error).rstrip('.')}; {advice}.") from error
         try:
             self._refuse_foreign(state)
             load_strictly(self.trainer.learner.agent, state["agent"], f"agent in {self.file}")

@@ -16,6 +16,7 @@ from kltransfer.sweep.submission import read_submission
 PROGRESS_SECONDS = 60.0  # between two reports of the progress, where the output is no terminal
 _LOG_LINES = 15
 _LOG_BYTES = 64_000  # of the end of a log
+_SENTENCE = "kltransfer.errors."  # how the last line of a traceback begins whose error is one sentence
 _NOT_STARTED = (State.QUEUED, State.WAITING)
 _UNWELL = (State.FAILED, State.LOST, State.NOT_RUN, State.PREEMPTED)
 
@@ -86,7 +87,11 @@ def _reasons(run: Planned, states: Mapping[Path, State], root: Path) -> list[str
     if submission is not None and submission.log:
         lines.append(f"log: {submission.log}")
         if states[run.folder] != State.PREEMPTED:
-            lines += [f"| {line}" for line in _last_lines(Path(submission.log))]
+            last = _last_lines(Path(submission.log))
+            if last and last[-1].startswith(_SENTENCE):  # it says all; the traceback above it is no defect
+                sentence = last[-1].partition(": ")[2]
+                last = [] if any(sentence in line for line in lines) else [sentence]
+            lines += [f"| {line}" for line in last]
     return lines or ["It was not started."]
 
 

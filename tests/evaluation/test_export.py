@@ -120,6 +120,15 @@ def test_a_folder_that_holds_something_is_left_alone_unless_forced(run: Path, tm
         main([str(run), "--export", str(folder / "precious")])
 
 
+def test_nothing_is_exported_into_the_folder_of_a_run_not_even_forced(run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.yaml").touch()
+    with pytest.raises(OutputError, match="is the folder of a run: choose another folder"):
+        main([str(run), "--export", str(other), "--force"])
+    assert [file.name for file in other.iterdir()] == ["config.yaml"]
+
+
 def test_without_episodes_there_is_no_success_to_tell(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -166,7 +166,8 @@ def test_a_folder_without_runs_is_one_sentence_and_no_report(tmp_path: Path) -> 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     write_run(tmp_path, config(), [1], [1.0])
     (tmp_path / "file").touch()
-    with pytest.raises(ReportError, match=r"^the report cannot be written: "):
+    said = r"^the report cannot be written: .*/file/report: Not a directory; choose another folder with --out"
+    with pytest.raises(ReportError, match=said):
         main([str(tmp_path), "--out", str(tmp_path / "file" / "report")])
 
 
@@ -194,3 +195,13 @@ def test_a_report_is_written_again_and_through_no_link(tmp_path: Path) -> None:
     assert main([str(tmp_path / "runs")]) == 0
     assert other.read_text() == "of somebody else"
     assert not [file for file in out.iterdir() if file.is_symlink()]
+
+
+@pytest.mark.parametrize("word", ["nan", "inf", "0", "-3", "high"])
+def test_a_threshold_that_no_run_can_reach_is_refused(
+    word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([str(tmp_path), f"--threshold={word}"])
+    assert stop.value.code == 2
+    assert f"{word} is not a number above 0" in capsys.readouterr().err

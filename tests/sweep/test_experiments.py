@@ -156,6 +156,11 @@ def test_a_plain_sweep_is_the_product_of_its_lists(command: Command) -> None:
     assert {run.method for run in runs} == {"svg0", "distral"}
 
 
+def test_the_flag_of_a_sweep_may_stand_behind_and_between_its_lists(command: Command) -> None:
+    assert len(command("agent=svg0,distral", "-m", "seed=range(3)")) == 6
+    assert len(command("agent=svg0", "seed=0,1", "--multirun")) == 2
+
+
 def test_the_runs_of_a_sweep_inherit_the_environment_that_hydra_is_told(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,8 +184,8 @@ def test_a_run_without_transfer_is_one_run_whatever_the_transfer_seed(command: C
         (["experiment=fig3_left", "hydra.sweeper.only=ar2"], "ar2 is none of svg0, distral"),
         (["-m", "seed=0", "hydra.launcher.parallel=two"], "two"),
         (["-m", "seed=0", "hydra.launcher.parallel=0"], "parallel=0 makes no sense: it must be 1 or more"),
-        (["-m", "seed=0", "hydra.launcher.paralel=2"], "paralel"),
-        (["-m", "seed=0", "hydra.launcher.detach=true"], "detach"),
+        (["-m", "seed=0", "hydra.launcher.paralel=2"], "there is no option hydra.launcher.paralel: "),
+        (["-m", "seed=0", "hydra.launcher.detach=true"], "SLURM's need hydra/launcher=slurm"),
         (["-m", "seed=0", "hydra.launcher.poll_seconds=-1"], "poll_seconds=-1.0 makes no sense"),
         (["-m", "seed=0", "hydra.launcher.poll_seconds=nan"], "poll_seconds=nan makes no sense"),
         (["-m", "seed=0", "hydra.launcher.poll_seconds=1e30"], "it must be 3600 or less"),

@@ -74,3 +74,16 @@ def test_the_end_of_a_log_is_shown_and_what_cannot_be_read_is_not(tmp_path: Path
     assert told.count("| early") == 14
     assert "  | last words" in told
     assert told.endswith(f"failed: b\n  log: {tmp_path}")
+
+
+def test_an_error_with_a_sentence_is_shown_without_its_traceback_and_once(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("Traceback (most recent call last):\nkltransfer.errors.CheckpointError: c is damaged.\n")
+    runs = [Entry(tmp_path / "a"), Entry(tmp_path / "b")]
+    for run in runs:
+        Submission("local", log=str(log)).write(run.folder)
+    says(runs[1].folder, state="failed", message="CheckpointError: c is damaged.")
+    told = watch.summary(runs, dict.fromkeys((run.folder for run in runs), State.FAILED), tmp_path)
+    assert "Traceback" not in told
+    assert f"failed: a\n  log: {log}\n  | c is damaged." in told
+    assert told.endswith(f"failed: b\n  CheckpointError: c is damaged.\n  log: {log}")
