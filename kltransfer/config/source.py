@@ -36,14 +36,23 @@ def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
     if transfer.name == "none" or "checkpoint" in transfer.source:
         return None
     entries: Any = OmegaConf.to_container(transfer.source)
-    groups = {key: entries[key] for key in GROUPS if isinstance(entries.get(key), str)}
+    groups = {
+        key: str(entries[key]) for key in GROUPS if key in entries and not isinstance(entries[key], dict)
+    }
     options = {key: value for key, value in entries.items() if key not in groups}
     for key in _FORBIDDEN:
         if key in options:
             raise ConfigError(f"transfer_mode.source.{key} cannot be set: a source is learned from scratch.")
+    for key, value in options.items():
+        if key in config and isinstance(config[key], DictConfig) and not isinstance(value, dict):
+            raise ConfigError(
+                f"transfer_mode.source.{key} cannot be set: leave it out, a source has the {key} of its run."
+            )
     source = OmegaConf.merge(schema(), OmegaConf.to_container(config))
     assert isinstance(source, DictConfig)
     try:
+        if "body" in groups:
+            _take_back_body(source, conf)
         # An agent comes first: it is a preset that chooses prior and sharing too.
         for group in sorted(groups, key=lambda name: name != "agent"):
             _load(source, conf, group, groups[group])
@@ -78,6 +87,20 @@ def _derive(source: DictConfig, config: DictConfig, conf: Path) -> None:
             if OmegaConf.select(derived, key) == OmegaConf.select(config, key):
                 OmegaConf.update(source, key, value)
     OmegaConf.resolve(source)
+
+
+def _take_back_body(source: DictConfig, conf: Path) -> None:
+    """Give the options that the YAML of a body sets the values that they have without it.
+
+    Those that have another value than the body's are left: somebody asked for it.
+    """
+    without: dict[str, Any] = {}
+    agent, scale = source.agent.name, source.scale.name
+    for file in ("config", "agent/hierarchical", f"agent/{agent}", f"scale/{scale}"):  # the last one wins
+        without |= _options_of(conf / f"{file}.yaml")
+    for key, value in _options_of(conf / "body" / f"{source.body.name}.yaml").items():
+        if key in without and OmegaConf.select(source, key) == value:
+            OmegaConf.update(source, key, without[key])
 
 
 def _options_of(file: Path) -> dict[str, Any]:

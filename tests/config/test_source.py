@@ -35,6 +35,19 @@ PAIRS = {
     ),
     "regime=on_policy transfer_mode=task transfer_mode.source.regime=replay": "",
     "learner_steps=7 transfer_mode=task transfer_mode.source.learner_steps=5": "learner_steps=5",
+    # A Quadruped needs fine physics and a low std, and its source, an Ant, does not.
+    "body=quadruped transfer_mode=body transfer_mode.source.body=ant": (
+        "body=ant agent.high_level.sees=[boxes,task]"
+    ),
+    "body=quadruped arena.physics_timestep=0.0025 transfer_mode=body transfer_mode.source.body=ant": (
+        "body=ant arena.physics_timestep=0.0025 agent.high_level.sees=[boxes,task]"
+    ),
+    "body=quadruped scale=paper transfer_mode=body transfer_mode.source.body=ant": (
+        "body=ant scale=paper agent.high_level.sees=[boxes,task]"
+    ),
+    "body=ant transfer_mode=body transfer_mode.source.body=quadruped": (
+        "body=quadruped agent.high_level.sees=[boxes,task]"
+    ),
     # An Ant needs large batches to move a box, and its source, a Ball, does not.
     "body=ant task=move_box transfer_mode=body transfer_mode.source.body=ball": (
         "body=ball task=move_box agent.high_level.sees=[boxes,task]"
@@ -113,6 +126,10 @@ def test_the_transfer_itself_is_not_changed(compose: Compose) -> None:
         ("transfer_seed=3", "cannot be set"),
         ("transfer_mode=task", "cannot be set"),
         ("body=../body/ball", "there is no body"),
+        ("body=3", "there is no body '3': choose one of"),
+        ("room=small", r"source\.room cannot be set: leave it out"),
+        ("scale=paper", r"source\.scale cannot be set: leave it out"),
+        ("arena=3", r"source\.arena cannot be set: leave it out"),
     ],
 )
 def test_a_source_that_makes_no_sense_is_refused_in_one_sentence(
