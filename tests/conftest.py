@@ -19,8 +19,9 @@ from omegaconf import DictConfig
 
 Compose = Callable[..., DictConfig]
 
-# In the background of a script, as with `nohup make test &`, programs ignore Ctrl-C, which some tests send.
+# In the background of a script, as with `nohup make test &`, programs ignore signals that some tests send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -7,15 +7,15 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT, signal.SIGHUP)
 
 
 class StopRequest:
     """Watch for the signals that ask a process to stop, from `__enter__` to `__exit__`.
 
-    SIGTERM, SIGUSR2 (a cluster's warning before its time limit) and the first SIGINT set `requested`; a
-    second SIGINT interrupts at once. Outside the main thread Python allows no handlers, and no signal is
-    watched.
+    SIGTERM, SIGUSR2 (a cluster's warning before its time limit), SIGHUP (the terminal is gone) and the first
+    SIGINT set `requested`; a second SIGINT interrupts at once. A SIGHUP that is ignored stays so: `nohup` asks
+    for it. Outside the main thread Python allows no handlers, and no signal is watched.
     """
 
     def __init__(self) -> None:
@@ -27,6 +27,8 @@ class StopRequest:
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
+                if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                    continue
                 self._previous[number] = signal.signal(number, self._on_signal)
         return self
 

@@ -25,6 +25,16 @@ def test_handlers_are_restored_at_the_end() -> None:
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
+def test_a_run_under_nohup_does_not_hear_that_its_terminal_is_gone() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.requested is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_a_second_interrupt_interrupts() -> None:
     with StopRequest():
         os.kill(os.getpid(), signal.SIGINT)
