@@ -14,8 +14,8 @@ class StopRequest:
     """Watch for the signals that ask a process to stop, from `__enter__` to `__exit__`.
 
     SIGTERM, SIGUSR2 (a cluster's warning before its time limit), SIGHUP (the terminal is gone) and the first
-    SIGINT set `requested`; a second SIGINT interrupts at once. A SIGHUP that is ignored, as with `nohup`, stays
-    so. Outside the main thread Python allows no handlers, and no signal is watched.
+    SIGINT set `requested`; a second SIGINT interrupts at once. A SIGHUP that is ignored, as with `nohup`,
+    stays so. Outside the main thread Python allows no handlers, and no signal is watched.
     """
 
     def __init__(self) -> None:
