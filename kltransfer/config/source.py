@@ -51,8 +51,9 @@ def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
     source = OmegaConf.merge(schema(), OmegaConf.to_container(config))
     assert isinstance(source, DictConfig)
     try:
+        _take_back(source, conf, "transfer_mode")
         if "body" in groups:
-            _take_back_body(source, conf)
+            _take_back(source, conf, "body")
         # An agent comes first: it is a preset that chooses prior and sharing too.
         for group in sorted(groups, key=lambda name: name != "agent"):
             _load(source, conf, group, groups[group])
@@ -89,16 +90,16 @@ def _derive(source: DictConfig, config: DictConfig, conf: Path) -> None:
     OmegaConf.resolve(source)
 
 
-def _take_back_body(source: DictConfig, conf: Path) -> None:
-    """Give the options that the YAML of a body sets the values that they have without it.
+def _take_back(source: DictConfig, conf: Path, group: str) -> None:
+    """Give the options that the YAML of `group` sets in other groups the values that they have without it.
 
-    Those that have another value than the body's are left: somebody asked for it.
+    Those that have another value than that YAML gives are left: somebody asked for it.
     """
     without: dict[str, Any] = {}
     agent, scale = source.agent.name, source.scale.name
     for file in ("config", "agent/hierarchical", f"agent/{agent}", f"scale/{scale}"):  # the last one wins
         without |= _options_of(conf / f"{file}.yaml")
-    for key, value in _options_of(conf / "body" / f"{source.body.name}.yaml").items():
+    for key, value in _options_of(conf / group / f"{source[group].name}.yaml").items():
         if key in without and OmegaConf.select(source, key) == value:
             OmegaConf.update(source, key, without[key])
 
