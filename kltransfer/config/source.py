@@ -100,7 +100,8 @@ def _take_back(source: DictConfig, conf: Path, group: str) -> None:
     for file in ("config", "agent/hierarchical", f"agent/{agent}", f"scale/{scale}"):  # the last one wins
         without |= _options_of(conf / f"{file}.yaml")
     for key, value in _options_of(conf / group / f"{source[group].name}.yaml").items():
-        if key in without and OmegaConf.select(source, key) == value:
+        given = OmegaConf.select(OmegaConf.merge(source, _nested({key: value})), key)
+        if key in without and OmegaConf.select(source, key) == given:
             OmegaConf.update(source, key, without[key])
 
 

@@ -35,9 +35,12 @@ PAIRS = {
     ),
     "regime=on_policy transfer_mode=task transfer_mode.source.regime=replay": "",
     "learner_steps=7 transfer_mode=task transfer_mode.source.learner_steps=5": "learner_steps=5",
-    # The KL cost of a body transfer is not that of its source, unless somebody asked for one.
-    "body=ant transfer_mode=body transfer_mode.source.body=ball algorithm.kl_cost=0.1": (
-        "body=ball agent.high_level.sees=[boxes,task] algorithm.kl_cost=0.1"
+    # The entropy cost of a body transfer is not that of its source, unless somebody asked for one.
+    "body=ant transfer_mode=body transfer_mode.source.body=ball algorithm.entropy_cost=0.1": (
+        "body=ball agent.high_level.sees=[boxes,task] algorithm.entropy_cost=0.1"
+    ),
+    "body=ant regime=on_policy transfer_mode=body transfer_mode.source.body=ball": (
+        "body=ball regime=on_policy agent.high_level.sees=[boxes,task]"
     ),
     # A Quadruped needs fine physics and a low std, and its source, an Ant, does not.
     "body=quadruped transfer_mode=body transfer_mode.source.body=ant": (
