@@ -15,8 +15,11 @@ def test_agents_ship_for_what_was_learned() -> None:
     assert [file.stem for file in AGENTS] == [
         "ant_go_to_target",
         "ant_move_box",
+        "ant_move_box_3",
+        "ball_gather_boxes",
         "ball_go_to_target",
         "ball_move_box",
+        "ball_move_heavier_box",
         "ball_move_two_boxes",
         "quadruped_go_to_target",
     ]
