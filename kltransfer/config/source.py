@@ -83,10 +83,8 @@ def _derive(source: DictConfig, config: DictConfig, conf: Path) -> None:
     for file in ("config", f"regime/{source.regime.name}", f"scale/{source.scale.name}"):  # the last one wins
         options |= _options_of(conf / f"{file}.yaml")
     for key, value in options.items():
-        if isinstance(value, str) and INTERPOLATION.search(value):
-            derived = OmegaConf.merge(config, _nested({key: value}))
-            if OmegaConf.select(derived, key) == OmegaConf.select(config, key):
-                OmegaConf.update(source, key, value)
+        if isinstance(value, str) and INTERPOLATION.search(value) and _gives(config, key, value):
+            OmegaConf.update(source, key, value)
     OmegaConf.resolve(source)
 
 
@@ -100,9 +98,15 @@ def _take_back(source: DictConfig, conf: Path, group: str) -> None:
     for file in ("config", "agent/hierarchical", f"agent/{agent}", f"scale/{scale}"):  # the last one wins
         without |= _options_of(conf / f"{file}.yaml")
     for key, value in _options_of(conf / group / f"{source[group].name}.yaml").items():
-        given = OmegaConf.select(OmegaConf.merge(source, _nested({key: value})), key)
-        if key in without and OmegaConf.select(source, key) == given:
+        if key in without and _gives(source, key, value):
             OmegaConf.update(source, key, without[key])
+
+
+def _gives(config: DictConfig, key: str, value: Any) -> bool:
+    """Return whether a value from a YAML file, which may be derived, is what an option of `config` has."""
+    return bool(
+        OmegaConf.select(OmegaConf.merge(config, _nested({key: value})), key) == OmegaConf.select(config, key)
+    )
 
 
 def _options_of(file: Path) -> dict[str, Any]:
