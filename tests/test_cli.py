@@ -144,6 +144,7 @@ BAD = {
     "label=${oc.env:NOT_SET}": "the environment variable NOT_SET is not set",
     "seed=1,2": "seed=1,2 is several values: add -m to run each of them",
     "--resolve": "can only be used in conjunction with --cfg",
+    "--cfg hydra --resolve -p hydra.run": "is taken from experiment, which --resolve does not find",
     "hydra.run.dir=/proc/nowhere": "/proc/nowhere cannot be used: No such file or directory",
     "hydra.run.dir=/dev/null": "/dev/null cannot be used: File exists",
     "hydra.run.dir=/dev/null/x": "/dev/null/x cannot be used: Not a directory",

@@ -14,7 +14,12 @@ from torch import Tensor, nn
 
 from kltransfer.agent.gaussian import Gaussian, log_prob, sample, standard_normal
 from kltransfer.agent.goal import goal_points, goal_points_size
-from kltransfer.agent.networks import ClipZeroingOutwardGradient, CriticNetwork, GaussianNetwork
+from kltransfer.agent.networks import (
+    ClipZeroingOutwardGradient,
+    CriticNetwork,
+    GaussianNetwork,
+    full_precision,
+)
 from kltransfer.agent.normaliser import Normaliser
 from kltransfer.agent.options import AgentOptions, CriticOptions, PolicyOptions, PriorOptions
 from kltransfer.agent.priors import HighLevelPrior, ar_weights, make_prior
@@ -48,7 +53,10 @@ class View(nn.Module):
             seen = observation.narrow(-1, *self.range)
         else:
             seen = observation.index_select(-1, self.columns)
-        return torch.cat([seen, goal_points(observation, self.layout)], dim=-1) if self.points else seen
+        if not self.points:
+            return seen
+        with full_precision(observation):
+            return torch.cat([seen, goal_points(observation, self.layout)], dim=-1)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return what is seen, normalised: `[..., O]` to `[..., size]`."""

@@ -82,7 +82,7 @@ def after_first_product(hidden: Sequence[int]) -> list[nn.Module]:
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[Any]:
-    """Return the context in which a head computes in float32, whatever its hidden layers computed in.
+    """Return the context of what is computed in float32, whatever hidden layers compute in.
 
     Where nothing is cast, as in the actor, torch.autocast must not be entered: on leaving it, a thread clears
     a cache of all threads, and waits for ever if another one compiles just then.

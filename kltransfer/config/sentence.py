@@ -142,6 +142,8 @@ def no_choice(group: str, name: str, known: Sequence[str]) -> str:
 def _no_option(key: str) -> str:
     """Return that there is no option of a name, and which one was probably meant."""
     names = _options()
+    if key in names:  # Hydra's own part of the config has no such option
+        return f"a value there is taken from {key}, which --resolve does not find: leave --resolve out"
     group, _, last = key.rpartition(".")
     siblings = {name.split(".")[-1]: name for name in names if name.rpartition(".")[0] == group}
     for ends in (siblings, {name.split(".")[-1]: name for name in reversed(names)}):

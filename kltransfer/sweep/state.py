@@ -53,7 +53,7 @@ def state(folder: Path, queue: Queue | None) -> State:
         return live
     if is_locked(folder / "lock"):
         return State.RUNNING
-    if submission is not None and submission.failed:
+    if submission is not None and submission.failed > status.started:  # not started again since, by hand
         return State.FAILED
     return State.LOST if told == State.RUNNING else told
 

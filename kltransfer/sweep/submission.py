@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ class Submission:
     log: str = ""  # the file with what the run prints
     driver: str = ""  # local: a file that the sweep's driver holds locked while it lives
     ended: bool = False  # local: the driver is done with this run
-    failed: bool = False  # the job ended with an exception, perhaps before the run could say so itself
+    failed: float = 0.0  # when the job ended with an exception, in seconds since 1970; the run may not know
 
     def write(self, folder: Path) -> None:
         """Write the file into a run's folder, in place of an older one. Raises OSError."""
@@ -37,5 +38,5 @@ def mark(folder: Path, ended: bool = False, failed: bool = False) -> None:
     """Note in the submission of a run, if it has one, how it ended."""
     submission = read_submission(folder)
     if submission is not None:
-        ended, failed = submission.ended or ended, submission.failed or failed
-        replace(submission, ended=ended, failed=failed).write(folder)
+        when = time.time() if failed else submission.failed
+        replace(submission, ended=submission.ended or ended, failed=when).write(folder)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kltransfer.agent.agent import Agent
 from kltransfer.agent.gaussian import Gaussian, entropy, kl, log_prob, sample
+from kltransfer.agent.networks import full_precision
 from kltransfer.agent.priors import ar_weights
 from kltransfer.training.replay import Window
 from kltransfer.training.returns import chains, peng, retrace
@@ -81,7 +82,7 @@ def latent_chain(
     if coefficient == 0:
         return innovation, torch.cat([start.unsqueeze(0), innovation[:-1].detach()])
     carry, scale = ar_weights(coefficient, first)
-    with torch.no_grad():
+    with torch.no_grad(), full_precision(innovation):
         steps = scale * innovation
         steps[0] += carry[0] * start
         reached = torch.einsum("tsb,sbz->tbz", chains(carry.squeeze(-1)), steps)

@@ -39,6 +39,15 @@ def test_the_points_are_where_mover_and_destination_of_each_goal_are(task: str) 
         torch.testing.assert_close(place, right)
 
 
+def test_hidden_layers_in_bfloat16_leave_the_points_exact() -> None:
+    env = environment("move_box")
+    observation = torch.as_tensor(env.reset().observation)
+    view = View(env.layout, ["boxes", "task"], points=True)
+    exact = view.select(observation)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(view.select(observation), exact)
+
+
 def test_only_what_sees_the_goal_code_and_all_that_it_names_sees_the_points() -> None:
     layout = environment("move_box").layout
     for groups, sees in (

@@ -6,13 +6,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from kltransfer.lock import is_locked
-from kltransfer.run.status import State
+from kltransfer.run.status import State, Status
 from kltransfer.sweep import squeue, status
 from kltransfer.sweep.plan import Entry
 from kltransfer.sweep.squeue import Queued
@@ -132,6 +133,15 @@ def test_a_job_that_failed_before_its_run_could_say_so_has_failed(tmp_path: Path
     assert state(tmp_path, {}) == State.NOT_RUN
     mark(tmp_path, failed=True)
     assert state(tmp_path, {}) == State.FAILED
+
+
+def test_a_failed_run_that_was_resumed_by_hand_and_stopped_is_preempted(tmp_path: Path) -> None:
+    Submission("local").write(tmp_path)
+    Status(State.PREEMPTED, started=time.time() - 60).write(tmp_path)
+    mark(tmp_path, failed=True)
+    assert state(tmp_path, None) == State.FAILED
+    Status(State.PREEMPTED, started=time.time() + 60).write(tmp_path)
+    assert state(tmp_path, None) == State.PREEMPTED
 
 
 def test_a_run_queued_here_waits_as_long_as_its_driver_lives(

@@ -59,6 +59,14 @@ def test_the_chain_of_latents_equals_a_loop_and_restarts_with_the_episode() -> N
     torch.testing.assert_close(z[3, 1], u[3, 1])
 
 
+def test_hidden_layers_in_bfloat16_leave_the_chain_of_latents_exact() -> None:
+    u, start, first = torch.randn(6, 2, 3), torch.randn(2, 3), torch.zeros(6, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = latent_chain(u, start, first, 0.9)
+    for ours, exact in zip(cast, latent_chain(u, start, first, 0.9), strict=True):
+        assert torch.equal(ours, exact)
+
+
 def test_the_gradient_of_a_latent_reaches_its_own_innovation_only() -> None:
     u = torch.randn(6, 2, 3, requires_grad=True)
     z, previous = latent_chain(u, torch.randn(2, 3), torch.zeros(6, 2), 0.9)
