@@ -20,7 +20,7 @@ from kltransfer.agent.networks import (
     GaussianNetwork,
     full_precision,
 )
-from kltransfer.agent.normaliser import Normaliser
+from kltransfer.agent.normaliser import LEAST_STD, LEAST_STD_OF_PLACES, Normaliser
 from kltransfer.agent.options import AgentOptions, CriticOptions, PolicyOptions, PriorOptions
 from kltransfer.agent.priors import HighLevelPrior, ar_weights, make_prior
 from kltransfer.envs.spec import GROUPS, ObservationLayout
@@ -45,7 +45,8 @@ class View(nn.Module):
         # A contiguous range, the common case, is a view without a copy.
         contiguous = columns == list(range(columns[0], columns[-1] + 1))
         self.range = (columns[0], len(columns)) if contiguous else None
-        self.normaliser = Normaliser(self.size)
+        body = "proprioception" in groups
+        self.normaliser = Normaliser(self.size, LEAST_STD if body else LEAST_STD_OF_PLACES)
 
     def select(self, observation: Tensor) -> Tensor:
         """Return what is seen as it is, the goal's points last: `[..., O]` to `[..., size]`."""

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 LEAST_STD = 1e-2
+LEAST_STD_OF_PLACES = 0.2  # metres, in a view without proprioception
 CONSTANT = 1e9  # in place of a smaller std
 BOUND = 5.0
 
@@ -16,11 +17,17 @@ class Normaliser(nn.Module):
     transferred with the weights that were trained on them.
 
     A value that hardly varies is shown as 0: nothing is learned of it, and on another body it can be far
-    from its mean, as the height of a target above the body's centre.
+    from its mean. Heights are such values: they are measured from the body's centre, so those of targets and
+    boxes depend on the body, and sway with it. A view that serves several bodies shows none of them.
+
+    Args:
+        size: of what is normalised.
+        least_std: a value that varies less is shown as 0.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, least_std: float = LEAST_STD) -> None:
         super().__init__()
+        self.least_std = least_std
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("std", torch.ones(size))
         self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
@@ -34,7 +41,7 @@ class Normaliser(nn.Module):
             rows = x.reshape(-1, x.shape[-1])
             self.mean.copy_(rows.mean(0))
             std = rows.std(0, correction=0)
-            self.std.copy_(std.masked_fill(std < LEAST_STD, CONSTANT))
+            self.std.copy_(std.masked_fill(std < self.least_std, CONSTANT))
             self.fitted.fill_(True)
 
     def forward(self, x: Tensor) -> Tensor:
