@@ -110,7 +110,9 @@ def _compose_and_run() -> BaseException | None:
         group, _, value = word.partition("=")
         if word.startswith("~"):
             raise ConfigError(f"{word}: options cannot be removed; set them to another value.")
-        if value in ("null", "true", "false") and (known := choices(conf_dir(), group)):
+        one = group != "logger"  # of which a run can have several
+        wrong = value in ("null", "true", "false") or (one and value.startswith("["))
+        if wrong and (known := choices(conf_dir(), group)):
             raise ConfigError(f"{word} makes no sense: choose one of {', '.join(known)}.")
 
     @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
@@ -132,6 +134,8 @@ def run_composed(composed: DictConfig) -> None:
     folder = Path(context.runtime.output_dir)
     sys.argv = without_secrets(sys.argv)  # W&B records the command
     try:
+        if context.runtime.choices["hydra/launcher"] == "slurm":
+            raise ConfigError("hydra/launcher=slurm submits sweeps only: add -m, or leave it out.")
         config = prepare(composed, context.overrides.task, folder)
     except (UserError, OSError):
         _remove_if_empty(folder)

@@ -33,7 +33,8 @@ Options (option=value), often: seed, learner_steps, label (a word for the folder
                                               the YAML that explains each option
 Results: outputs/<experiment or runs>/<body>-<task>/<method>/seed=<n>. hydra.run.dir=FOLDER sets another one
 for one run; the environment variable KLTRANSFER_OUTPUTS replaces outputs for all.
-Exit codes: 0 done, 1 failed or bad input, 75 preempted (the same command resumes).
+Exit codes: 0 done, 1 failed or bad input, 2 a flag that does not exist, 75 preempted (the same command
+resumes), 130 interrupted before it began.
 Completion of words in bash: eval "$(kltransfer -sc install=bash)". Flags of Hydra: kltransfer --hydra-help.
 """
 

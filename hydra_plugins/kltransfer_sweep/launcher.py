@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _Options = TypeVar("_Options", "local.Options", "slurm.Options")
 
 
+MANY = 10  # runs; composing them takes a while
+
+
 class SweepLauncher(Launcher):
     """Compose and check every run of a sweep, then start the sweep."""
 
@@ -48,6 +51,8 @@ class SweepLauncher(Launcher):
 
         if not job_overrides:
             raise ConfigError("The sweep has no runs: one of its lists is empty.")
+        if len(job_overrides) > MANY:
+            print(f"{len(job_overrides)} runs: checking their options.", flush=True)
         root = outputs_root().absolute()
         # The processes and jobs of the runs inherit it.
         os.environ.update({name: str(value) for name, value in self.config.hydra.job.env_set.items()})

@@ -9,6 +9,9 @@ from omegaconf import DictConfig
 
 from kltransfer.envs.spec import Task
 
+_VIEW = "high level's view"
+_FOR_BODIES = " (train it with 'agent.high_level.sees=[boxes,task]', or let transfer_mode.source.body do so)"
+
 
 def misfit(source: DictConfig, config: DictConfig) -> str | None:
     """Return why `config` cannot take its modules from `source`; None if it can.
@@ -17,7 +20,8 @@ def misfit(source: DictConfig, config: DictConfig) -> str | None:
     """
     for what, there, here in _pairs(source, config):
         if there != here:
-            return f"its {what} is {there}, that of this run is {here}"
+            remedy = _FOR_BODIES if (what, config.transfer_mode.name) == (_VIEW, "body") else ""
+            return f"its {what} is {there}, that of this run is {here}{remedy}"
     return None
 
 
@@ -25,6 +29,7 @@ def _pairs(source: DictConfig, config: DictConfig) -> Iterator[tuple[str, Any, A
     """Yield what must be the same: its name, its value in the source, its value in the run."""
     theirs, ours, mode = source.agent, config.agent, config.transfer_mode
     yield "agent", theirs.name, ours.name
+    yield "time between two actions", source.arena.control_timestep, config.arena.control_timestep
     yield "latent size", theirs.latent_size, ours.latent_size
     yield "high-level prior", source.hl_prior.name, config.hl_prior.name
     yield "prior coefficient", source.hl_prior.coefficient, config.hl_prior.coefficient
@@ -41,7 +46,7 @@ def _pairs(source: DictConfig, config: DictConfig) -> Iterator[tuple[str, Any, A
         groups |= set(default_view(config))
     if mode.name == "body" or mode.high_level != "new":
         yield "high level's distribution", head(theirs.high_level), head(ours.high_level)
-        yield "high level's view", list(theirs.high_level.sees), list(ours.high_level.sees)
+        yield _VIEW, list(theirs.high_level.sees), list(ours.high_level.sees)
         yield "high level's layers", list(theirs.high_level.hidden), list(ours.high_level.hidden)
         yield "high level's view of goal points", theirs.goal_points, ours.goal_points
         groups |= set(ours.high_level.sees)

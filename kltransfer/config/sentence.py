@@ -20,11 +20,20 @@ _SIMPLE = (
     # what Hydra and OmegaConf say, and what it means here
     (r"Could not append .* already at '([^']*)'", "{0} is there already: leave the + out"),
     (r"Multiple values for ([\w/@]+)\.", "{0} is there already: leave the + out"),
+    (r"Ambiguous value for argument 'logger=(.*?)' 1", "several loggers of a run are a list: 'logger=[{0}]'"),
     (r"Ambiguous value for argument '(.*?)' 1\.", "{0} is several values: add -m to run each of them"),
     (r"does not support sweep type", "a sweep needs a list of values, as seed=0,1,2 or seed=range(3)"),
     (
         r"Could not override '(.*?)'\. Did you mean to override (\w+)",
         "there is no group {0}, did you mean {1}?",
+    ),
+    (
+        r"Sweeping over Hydra's configuration is not supported : '([^=]*)=(.*)'",
+        """{0}={1} is several values: write '{0}="{1}"' for one value with commas""",
+    ),
+    (
+        r"Could not override '(hydra\.launcher\.sbatch\.[\w.-]+)'.*is not in struct",
+        "{0} is not set yet: write +{0}=",
     ),
     (
         r"Could not override '(hydra\.[\w.]+)'.*is not in struct",
@@ -124,6 +133,8 @@ def _wanted(text: str, option: str) -> str:
     if "is not a subclass of" in text:
         inner = next((name for name in _options() if name.startswith(f"{option}.")), "")
         return f"it is a group of options, set one of them, as {inner}=" if inner else "it is no group"
+    if re.search(r"(?:ListConfig|'list').* to (?:str|Str)", text):
+        return "it must be one word, or in quotes, as '\"a,b\"'"
     if "ListConfig" in text:
         return "it must be a list, as [64,64]"
     if "to Dict" in text:
@@ -133,10 +144,11 @@ def _wanted(text: str, option: str) -> str:
 
 def no_choice(group: str, name: str, known: Sequence[str]) -> str:
     """Return that a group has no choice of a name, and which it has."""
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
+    beginning = [choice for choice in known if choice.startswith(name)]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    if near and not beginning:
         return f"there is no {group} {name!r}, did you mean {near[0]}?"
-    return f"there is no {group} {name!r}: choose one of {', '.join(known)}"
+    return f"there is no {group} {name!r}: choose one of {', '.join(beginning or known)}"
 
 
 def _no_option(key: str) -> str:

@@ -157,6 +157,11 @@ def _check_replay(config: DictConfig) -> None:
             f"regime=on_policy learns from each step about once, not {regime.replay_ratio:g} times: "
             "set regime.replay_ratio=1 or less, and scale=laptop."
         )
+    if regime.name == "single_actor" and regime.simulations != 1:
+        raise ConfigError(
+            f"regime=single_actor has one actor, not {regime.simulations}: set regime.simulations=1, or "
+            "scale=laptop, or another regime."
+        )
     if regime.min_replay_size > regime.replay_size:
         raise ConfigError(
             f"regime.min_replay_size={regime.min_replay_size} is never reached in a replay of "

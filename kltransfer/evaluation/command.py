@@ -139,7 +139,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="kltransfer-eval",
         description="Play episodes with the agent of a run, finished or not: returns, success rate, a video.",
     )
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a run folder, or a checkpoint in one")
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a run folder, or a checkpoint file")
     parser.add_argument(
         "--episodes",
         type=_up_to(MOST_EPISODES),

@@ -26,10 +26,11 @@ class Score:
     @property
     def estimates(self) -> dict[str, Interval[float]]:
         """Return the mean return, the success rate and the mean length in control steps."""
+        length = mean_interval(self.episodes.lengths)
         return {
             "return": mean_interval(self.episodes.returns),
             "success_rate": rate_interval(self.episodes.successes),
-            "length": mean_interval(self.episodes.lengths),
+            "length": length._replace(low=max(length.low, 0.0)),
         }
 
     def table(self, seconds: float) -> str:

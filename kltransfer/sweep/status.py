@@ -165,7 +165,10 @@ def _no_runs(folders: Sequence[Path]) -> str:
 
 
 def _seconds(word: str) -> float:
-    seconds = float(word)
+    try:
+        seconds = float(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{word} is not a number of seconds") from None
     if not 0.1 <= seconds <= 3600:
         raise argparse.ArgumentTypeError(f"{word} is not between 0.1 and 3600 seconds")
     return seconds

@@ -201,5 +201,6 @@ def algorithm1(
             "prior_loss": distance,
         }
         table = torch.stack([steps[name][: len(valid)] for name in METRICS])
-        means = torch.mv(table.flatten(1), weight.flatten())
+        with full_precision(table):
+            means = torch.mv(table.flatten(1), weight.flatten())
     return Losses(policy_loss, critic_loss, prior_loss, means)

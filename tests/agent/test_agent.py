@@ -97,6 +97,17 @@ def test_fitted_statistics_stay_whatever_comes_later() -> None:
     assert torch.equal(agent.critic.view(OBSERVATION), before)
 
 
+def test_a_view_for_several_bodies_shows_no_height_that_only_a_tilted_box_changes() -> None:
+    observation = torch.randn(500, LAYOUT.size, generator=torch.Generator().manual_seed(1))
+    column = LAYOUT.slice("boxes").start + 2  # the height of a corner
+    observation[:, column] *= 0.1
+    for groups, shown in ((["boxes", "task"], False), (["proprioception", "boxes", "task"], True)):
+        view = View(LAYOUT, groups, points=False)
+        view.normaliser.fit(view.select(observation))
+        place = int((view.columns == column).nonzero())
+        assert bool(view(observation)[:, place].std() > 0.5) == shown
+
+
 def test_a_value_that_hardly_varied_is_shown_as_zero_wherever_it_lies_later() -> None:
     agent = make_agent("ar1")
     observation = torch.randn(500, LAYOUT.size, generator=torch.Generator().manual_seed(1))

@@ -153,6 +153,7 @@ MISFITS = {
     f"{FROM}.agent=svg0": "its agent is svg0, that of this run is hierarchical",
     f"{FROM}.body=ant": "its body is ant, that of this run is ball",
     f"{FROM}.agent.latent_size=4": "its latent size is 4, that of this run is 8",
+    f"{FROM}.arena.control_timestep=0.05": "its time between two actions is 0.05, that of this run is 0.1",
     f"{FROM}.hl_prior=isotropic": "high-level prior is isotropic, .* is ar1",
     f"{FROM}.task=move_box": "number of boxes observations is 24, .* is 0",
     f"{FROM}.agent.low_level.hidden=[9]": "low level's layers is",

@@ -57,6 +57,7 @@ BAD = {
     "algorithm.batch_size=100000": r"regime\.min_replay_size=\d+ or more",
     "regime.simulations=1000": r"a window of 11 steps .* set regime\.min_replay_size=11000 or more",
     "regime=on_policy scale=gpu": "learns from each step about once, not 128 times",
+    "regime=single_actor scale=gpu": "has one actor, not 1024: set regime.simulations=1",
     "agent.low_level.hidden=[]": "list the units of 1 to 16 layers",
     "agent.critic.hidden=[9999]": "8,192 at most",
     "hl_prior=ar_learned hl_prior.hidden=[]": "a learned prior needs a layer",

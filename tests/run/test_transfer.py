@@ -116,6 +116,15 @@ def test_the_wrong_source_is_refused_in_a_sentence_that_names_both_sides(
         check_source(source, task_transfer(compose), MOVE_BOX_3.sizes)
 
 
+def test_the_refusal_of_a_source_that_sees_its_body_says_how_a_body_transfer_gets_one(
+    compose: Compose,
+) -> None:
+    source = pretrained(compose("task=move_box", *SMALL), MOVE_BOX)
+    words = ("task=move_box", "body=ant", "transfer_mode=body", "transfer_mode.source.checkpoint=x", *SMALL)
+    with pytest.raises(CheckpointError, match=r"train it with 'agent.high_level.sees=\[boxes,task\]'"):
+        check_source(source, compose(*words), MOVE_BOX.sizes)
+
+
 def test_a_source_with_another_number_of_boxes_is_refused(compose: Compose) -> None:
     source = pretrained(compose("task=go_to_target", *SMALL), ObservationLayout(13, 0, 13))
     with pytest.raises(CheckpointError, match="number of boxes observations is 0, that of this run is 24"):

@@ -238,6 +238,15 @@ def test_runs_at_the_same_time_take_as_long_as_the_slowest(tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("word", "sentence"), [("abc", "abc is not a number of seconds"), ("9999", "between 0.1 and 3600")]
+)
+def test_a_watch_needs_seconds(capsys: pytest.CaptureFixture[str], word: str, sentence: str) -> None:
+    with pytest.raises(SystemExit):
+        status.main(["folder", "--watch", word])
+    assert sentence in capsys.readouterr().err
+
+
 def test_a_watched_status_is_shown_again_until_nothing_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], hold: Callable[[Path], subprocess.Popen[str]]
 ) -> None:
