@@ -16,6 +16,7 @@ def test_agents_ship_for_what_was_learned() -> None:
         "ant_go_to_target",
         "ant_move_box",
         "ant_move_box_3",
+        "ant_move_box_distral",
         "ball_gather_boxes",
         "ball_go_to_target",
         "ball_move_box",
