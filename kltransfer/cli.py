@@ -110,9 +110,8 @@ def _compose_and_run() -> BaseException | None:
         group, _, value = word.partition("=")
         if word.startswith("~"):
             raise ConfigError(f"{word}: options cannot be removed; set them to another value.")
-        one = group != "logger"  # of which a run can have several
-        wrong = value in ("null", "true", "false") or (one and value.startswith("["))
-        if wrong and (known := choices(conf_dir(), group)):
+        several = value.startswith("[") and group != "logger"
+        if (several or value in ("null", "true", "false")) and (known := choices(conf_dir(), group)):
             raise ConfigError(f"{word} makes no sense: choose one of {', '.join(known)}.")
 
     @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _Options = TypeVar("_Options", "local.Options", "slurm.Options")
 
-
 MANY = 10  # runs; composing them takes a while
 
 
