@@ -17,7 +17,16 @@ from kltransfer.interval import LEVEL, Interval
 from kltransfer.report.curve import Curve
 from kltransfer.report.panel import Panel
 from kltransfer.report.runs import Run
-from kltransfer.report.summary import MEASURES, Estimate, MethodSummary, Summary, Threshold, final_value
+from kltransfer.report.summary import (
+    MEASURES,
+    Estimate,
+    MethodSummary,
+    Summary,
+    Threshold,
+    final_value,
+    mean_return,
+    steps_to_half,
+)
 from kltransfer.run.status import State
 
 NOTHING = "\N{EN DASH}"
@@ -103,7 +112,7 @@ def improvement_table(panel: Panel, summary: Summary, measure: str) -> Table:
     return Table(title, ("Row ahead of column", *names), tuple(rows))
 
 
-def runs_table(panel: Panel, base: Path) -> Table:
+def runs_table(panel: Panel, summary: Summary, base: Path) -> Table:
     """Return every run, started or not; folders are relative to `base`."""
     return Table(
         f"All {len(panel.runs)} runs",
@@ -117,7 +126,9 @@ def runs_table(panel: Panel, base: Path) -> Table:
             "Updated",
             "Remarks",
         ),
-        tuple(_run_row(panel, group.name, run, base) for group in panel.groups for run in group.runs),
+        tuple(
+            _run_row(panel, summary, group.name, run, base) for group in panel.groups for run in group.runs
+        ),
     )
 
 
@@ -197,7 +208,7 @@ def _method_row(panel: Panel, summary: Summary, method: MethodSummary) -> Row:
     return Row(cells, (record,))
 
 
-def _run_row(panel: Panel, method: str, run: Run, base: Path) -> Row:
+def _run_row(panel: Panel, summary: Summary, method: str, run: Run, base: Path) -> Row:
     record = _run_record(panel, method, run, base)
     seed = NOTHING if run.seed is None else str(run.seed)
     remarks = [*([run.message] if run.message else []), *run.problems, record["folder"]]
@@ -215,6 +226,8 @@ def _run_row(panel: Panel, method: str, run: Run, base: Path) -> Row:
         "learner_steps": run.learner_steps,
         "budget": run.budget,
         **{column: run.last(column) for column in ("episode_return", "success_rate", "wall_seconds")},
+        "mean_return": mean_return(run, summary.at),
+        "steps_to_half": steps_to_half(run, summary.half, summary.at),
         "revision": run.revision,
         "command": run.command,
         "message": run.message,

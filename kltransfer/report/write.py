@@ -78,7 +78,7 @@ def _section(panel: Panel, curves: Curves, out: Path, base: Path, threshold: Thr
             *(improvement_table(panel, summary, measure) for measure in MEASURES),
             seeds_table(panel),
         ),
-        runs=runs_table(panel, base),
+        runs=runs_table(panel, summary, base),
     )
 
 

@@ -84,6 +84,22 @@ def test_every_planned_run_is_a_row(report: Path) -> None:
     assert {row["revision"] for row in rows} == {"0123456789", ""}
 
 
+def test_the_comparison_of_two_methods_can_be_computed_from_the_rows_of_their_runs(report: Path) -> None:
+    rows = [row for row in rows_of(report / "runs.csv") if row["experiment"] == "fig3_left"]
+    ours, theirs = (
+        [float(row["mean_return"]) for row in rows if row["method"] == method] for method in ("AR-1", "SVG-0")
+    )
+    ahead = sum((x > y) + 0.5 * (x == y) for x in ours for y in theirs) / (len(ours) * len(theirs))
+    pairs = rows_of(report / "improvement.csv")
+    (found,) = (
+        row["probability"]
+        for row in pairs
+        if row["experiment"] == "fig3_left"
+        and (row["measure"], row["method"], row["than"]) == ("mean_return", "AR-1", "SVG-0")
+    )
+    assert ahead == pytest.approx(float(found))
+
+
 def test_the_bands_are_what_the_figures_draw(report: Path) -> None:
     rows = [row for row in rows_of(report / "bands.csv") if row["experiment"] == "fig3_center"]
     thin = [row for row in rows if row["method"] == "SVG-0" and float(row["learner_steps"]) > 900_000]
