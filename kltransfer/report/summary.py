@@ -60,9 +60,10 @@ class Estimate:
 class MethodSummary:
     """The numbers of one method.
 
-    `episode_return` and `success_rate` are final values, `mean_return` is over the learner steps up to the
-    comparison. Steps are medians in learner steps, infinite where not reached. `reached` and `held` count
-    the runs that reached the threshold and those that end above it; `hours` are of all runs together.
+    All but `hours`, which are of all runs together, are as of the learner step of the comparison.
+    `episode_return` and `success_rate` are final values, `mean_return` is over the learner steps up to it.
+    Steps are medians in learner steps, infinite where not reached. `reached` and `held` count the runs that
+    reached the threshold and those whose final value is not below it.
     """
 
     group: Group
@@ -147,31 +148,30 @@ def mean_return(run: Run, at: float) -> float:
     return float(np.trapezoid(values, steps) / (steps[-1] - steps[0]))
 
 
-def steps_to(run: Run, column: str, level: float) -> float:
-    """Return the learner step of the first row at or above a level; infinite if there is none."""
+def steps_to(run: Run, column: str, level: float, at: float) -> float:
+    """Return the learner step of the first row at or above a level, infinite if later than `at`.
+
+    NaN for a run that ends earlier without it, and where the level is not known.
+    """
+    if math.isnan(level):
+        return math.nan
     steps, values = run.series(column)
-    above = steps[values >= level]
-    return float(above[0]) if len(above) else math.inf
+    reached = steps[(values >= level) & (steps <= at)]
+    if len(reached):
+        return float(reached[0])
+    return math.inf if run.learner_steps > (1 - WINDOW) * at else math.nan
 
 
 def steps_to_half(run: Run, half: float, at: float) -> float:
-    """Return the learner step of the first row with half of the highest return, infinite if later than `at`.
-
-    NaN for a run that ends earlier without it, and where the highest return is not known.
-    """
-    first = steps_to(run, "episode_return", half)
-    if math.isnan(half):
-        return math.nan
-    if first <= at:
-        return first
-    return math.inf if run.learner_steps > (1 - WINDOW) * at else math.nan
+    """Return the learner step of the first row with half of the highest return, as `steps_to` does."""
+    return steps_to(run, "episode_return", half, at)
 
 
 def _method(group: Group, at: float, half: float, threshold: Threshold) -> MethodSummary:
     runs = group.with_rows
     seeds = [run.seed for run in runs]
-    to = [steps_to(run, threshold.column, threshold.value) for run in runs]
-    ends = [final_value(run, threshold.column, run.learner_steps) for run in runs]
+    to = [steps_to(run, threshold.column, threshold.value, at) for run in runs]
+    ends = [final_value(run, threshold.column, at) for run in runs]
     walls = [run.series("wall_seconds")[1] for run in runs]
     return MethodSummary(
         group=group,

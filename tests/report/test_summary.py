@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kltransfer.report.estimate import estimate, median
 from kltransfer.report.panel import Panel, compare
 from kltransfer.report.summary import (
     Threshold,
@@ -61,10 +62,23 @@ def test_steps_to_the_threshold_are_the_median_with_unreached_as_infinite(tmp_pa
         success = [float(reached is not None and step >= reached) for step in (100, 200, 300, 400)]
         write_run(tmp_path, config(seed=seed), [100, 200, 300, 400], [0.0] * 4, success=success)
     (row,) = summarise(panel_of(tmp_path), SUCCESS).methods
-    median, low, high = row.steps_to_threshold
-    assert (median, row.reached, row.held) == (400.0, 3, 3)
+    middle, low, high = row.steps_to_threshold
+    assert (middle, row.reached, row.held) == (400.0, 3, 3)
     assert low <= 300.0
     assert math.isinf(high)
+
+
+def test_the_threshold_is_reached_before_the_comparison_or_not_at_all(tmp_path: Path) -> None:
+    """A run with a longer budget gets no more time, and one that has just begun is not one that failed."""
+    write_run(tmp_path, config(), [100, 1000], [0.0] * 2, success=[0.0, 1.0])
+    write_run(tmp_path, config(seed=1), [100, 1000], [0.0] * 2, success=[0.0, 0.5])
+    write_run(tmp_path, config(seed=2), [100, 1000, 1500], [0.0] * 3, success=[0.0, 0.5, 1.0])
+    for seed in (3, 4):
+        write_run(tmp_path, config(seed=seed), [100], [0.0], success=[0.0], state="running")
+    summary = summarise(panel_of(tmp_path), SUCCESS)
+    (row,) = summary.methods
+    assert (summary.at, row.reached, row.held) == (1000, 1, 1)
+    assert row.steps_to_threshold == estimate(median, ([1000.0, math.inf, math.inf], [0, 1, 2]))
 
 
 def test_success_that_is_lost_again_is_reached_but_not_held(tmp_path: Path) -> None:
@@ -91,14 +105,14 @@ def test_improvement_tells_the_final_return_from_the_speed(tmp_path: Path) -> No
 
 def test_estimates_of_a_table_agree_with_the_runs(tmp_path: Path) -> None:
     finals = [50.0, 52.0, 54.0, 56.0, 10.0]
-    for seed, final in enumerate(finals):
-        write_run(tmp_path, config(seed=seed), [100, 1000], [0.0, final])
+    for seed, end in enumerate(finals):
+        write_run(tmp_path, config(seed=seed), [100, 1000], [0.0, end])
     (row,) = summarise(panel_of(tmp_path), SUCCESS).methods
-    estimate = row.episode_return
-    assert estimate.mean == pytest.approx(np.mean(finals))
-    assert estimate.std == pytest.approx(np.std(finals, ddof=1))
-    assert estimate.middle.value == pytest.approx(52.0)
-    assert 10.0 <= estimate.middle.low < 52.0 < estimate.middle.high <= 56.0
+    final = row.episode_return
+    assert final.mean == pytest.approx(np.mean(finals))
+    assert final.std == pytest.approx(np.std(finals, ddof=1))
+    assert final.middle.value == pytest.approx(52.0)
+    assert 10.0 <= final.middle.low < 52.0 < final.middle.high <= 56.0
     assert row.hours == pytest.approx(5 * 0.01 * 1000 / 3600)
 
 
