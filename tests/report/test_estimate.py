@@ -61,6 +61,18 @@ def test_probability_of_improvement_is_the_mann_whitney_statistic() -> None:
     assert improvement(np.append(ours, NAN), theirs) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("runs", "share"), [(3, 0.2), (5, 0.095)])
+def test_chance_leaves_one_half_out_of_an_interval_as_often_as_the_page_says(runs: int, share: float) -> None:
+    """Where two methods do not differ, all orders of their runs are equally likely."""
+    orders = list(itertools.combinations(range(2 * runs), runs))
+    seeds, decided = list(range(runs)), 0
+    for ours in orders:
+        theirs = [rank for rank in range(2 * runs) if rank not in ours]
+        found = estimate(improvement, (ours, seeds), (theirs, seeds))
+        decided += not found.low <= 0.5 <= found.high
+    assert decided / len(orders) == pytest.approx(share, abs=0.001)
+
+
 def test_the_bootstrap_interval_is_scipys_when_seeds_have_one_run() -> None:
     values = np.random.default_rng(1).normal(size=6)
     ours = bootstrap(median, values[None, :, None])
