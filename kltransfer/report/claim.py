@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kltransfer.interval import LEVEL, Interval
-from kltransfer.report.panel import Panel
-from kltransfer.report.summary import MEASURES, Summary
+from kltransfer.report.panel import Group, Panel
+from kltransfer.report.summary import MEASURES, Summary, mean_return
 
 MEASURE = "mean_return"  # a method is ahead if this is higher: it learns faster, ends better, or both
 LEAST_SEEDS = 3  # with two each, one method is ahead in all pairs by chance in one case of six
@@ -91,7 +91,7 @@ def judge_claim(panel: Panel, summary: Summary) -> Claim | None:
         if ahead is None or other is None:
             findings.append(Finding(other.name if other else name))
             continue
-        seeds = min(len({run.seed for run in group.with_rows}) for group in (ahead, other))
+        seeds = min(_compared_seeds(group, summary.at) for group in (ahead, other))
         found = summary.improvements[MEASURE].get((ahead.name, other.name), UNKNOWN)
         findings.append(Finding(other.name, found, seeds))
     return Claim(
@@ -99,3 +99,8 @@ def judge_claim(panel: Panel, summary: Summary) -> Claim | None:
         findings=tuple(findings),
         is_final=all(group.is_whole for group in panel.groups),
     )
+
+
+def _compared_seeds(group: Group, at: float) -> int:
+    """Count the seeds whose runs have come to the learner step of the comparison."""
+    return len({run.seed for run in group.with_rows if not math.isnan(mean_return(run, at))})

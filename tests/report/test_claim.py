@@ -113,6 +113,18 @@ def test_what_is_missing_cannot_be_told(tmp_path: Path) -> None:
     assert "unknown against distral (0 seeds)" in claim.numbers
 
 
+def test_a_seed_that_has_only_begun_counts_for_no_claim(tmp_path: Path) -> None:
+    claim = {"ahead": "ar1", "of": ["svg0"]}
+    write_panel(tmp_path, {"svg0": (1.0, 2.0), "ar1": (7.0, 8.0)}, claim)
+    for agent in ("svg0", "ar1"):
+        run = config(*AGENTS[agent], seed=2, experiment="comparison", claim=claim)
+        write_run(tmp_path, run, [100], [5.0], state="running")
+    judged = claim_of(tmp_path)
+    assert judged is not None
+    assert judged.numbers.endswith("1.00 [1.00, 1.00] against SVG-0 (2 seeds).")
+    assert judged.verdict == Verdict.OPEN
+
+
 def test_without_a_claim_nothing_is_said(tmp_path: Path) -> None:
     write_panel(tmp_path, {"svg0": (1.0, 2.0, 3.0), "ar1": (7.0, 8.0, 9.0)})
     assert claim_of(tmp_path) is None
