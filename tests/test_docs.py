@@ -5,11 +5,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import gymnasium
+import numpy as np
 import pytest
 import yaml
 from omegaconf import OmegaConf
 
+import kltransfer.envs.gym
+from kltransfer.envs.batch import BatchEnvironment
+from kltransfer.evaluation.trained import Trained
 from tests.conftest import Compose
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +29,32 @@ def test_the_code_of_the_page_on_agents_runs_from_top_to_bottom() -> None:
     subprocess.run(
         [sys.executable, "-c", "\n".join(blocks)], cwd=ROOT, env=environment, check=True, timeout=600
     )
+
+
+@pytest.mark.slow
+def test_the_code_of_the_page_on_agents_tells_an_agent_where_its_episodes_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told, true = [], []
+    act, step = Trained.act, BatchEnvironment.step
+
+    def telling_act(self: Trained, observation: Any, state: Any, first: Any) -> Any:
+        told.append(np.full(len(observation), state is None) if first is None else first)
+        return act(self, observation, state, first)
+
+    def telling_step(self: BatchEnvironment, actions: Any) -> Any:
+        after = step(self, actions)
+        true.append(after.first)
+        return after
+
+    monkeypatch.setattr(Trained, "act", telling_act)
+    monkeypatch.setattr(BatchEnvironment, "step", telling_step)
+    monkeypatch.chdir(ROOT)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "agents.md").read_text(), re.S)
+    (block,) = (block for block in blocks if "many.step" in block)
+    exec(block, {"kltransfer": kltransfer, "gymnasium": gymnasium})
+    assert len(told) == 1000 and np.array_equal(told, true[:1000])
+    assert np.sum(told) > 100  # many an episode began
 
 
 def test_the_code_of_the_readme_is_that_of_the_page_on_agents() -> None:
