@@ -5,6 +5,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+import torch
 import yaml
 
 from kltransfer import __version__
@@ -24,16 +25,20 @@ def export(folder: Path, run: Path, trained: Trained, score: Score, how: str) ->
     """Write `checkpoint.pt` and `README.md` into a folder, which `kltransfer.load` reads.
 
     run: the run folder or checkpoint that `trained` was read from. how: seed and kind of the actions
-    that were scored. Raises OSError and `CheckpointError`.
+    that were scored. Raises OSError and `CheckpointError`, also where the run has saved another agent since.
     """
     file = checkpoint_file(run)
     try:
         content = shippable(file)
+        played = trained.agent.state_dict()
+        same = all(torch.equal(weight, played[name]) for name, weight in content["agent"].items())
         card = model_card(trained, content, score, how)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
             f"{file} cannot be exported: log or provenance is not of the form that this version writes."
         ) from error
+    if not same:
+        raise CheckpointError(f"{file} was saved anew while its agent played: say the command again.")
     folder.mkdir(parents=True, exist_ok=True)
     save(folder / "checkpoint.pt", content)
     write_atomically(folder / "README.md", card.encode())

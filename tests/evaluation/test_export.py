@@ -12,6 +12,7 @@ import kltransfer
 from kltransfer.checkpoint import load, save
 from kltransfer.errors import CheckpointError, OutputError
 from kltransfer.evaluation.command import main
+from kltransfer.evaluation.score import Score, play
 from kltransfer.run.metrics import COLUMNS
 from tests.conftest import Compose
 from tests.evaluation.test_command import SMALL, content_of
@@ -106,6 +107,21 @@ def test_an_agent_of_a_run_that_goes_on_can_be_exported(run: Path, tmp_path: Pat
     _, text = export(run, tmp_path / "out")
     assert "learner steps: 4,000" in text
     assert "commit: not recorded" in text
+
+
+def test_an_agent_that_is_saved_anew_while_it_plays_is_not_exported_with_the_score_of_the_one_before(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def play_and_save(*args: Any, **options: Any) -> Score:
+        content = load(run / "checkpoint.pt")
+        agent = {name: value + 1 for name, value in content["agent"].items()}
+        save(run / "checkpoint.pt", {**content, "agent": agent})
+        return play(*args, **options)
+
+    monkeypatch.setattr("kltransfer.evaluation.score.play", play_and_save)
+    with pytest.raises(CheckpointError, match="was saved anew while its agent played"):
+        export(run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_holds_something_is_left_alone_unless_forced(run: Path, tmp_path: Path) -> None:
