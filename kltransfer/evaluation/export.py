@@ -1,5 +1,6 @@
 """A folder to give an agent away in: the agent, and a model card that says what it is."""
 
+import math
 import shlex
 from pathlib import Path
 from string import Template
@@ -110,7 +111,7 @@ def model_card(trained: Trained, content: dict[str, Any], score: Score, how: str
 def cells(estimate: Interval[float], digits: int) -> str:
     """Return an estimate and its interval as the cells of a table."""
     value, low, high = (f"{number:.{digits}f}" for number in estimate)
-    return f"{value} | {low} to {high}"
+    return f"{value} | none" if math.isnan(estimate.low) else f"{value} | {low} to {high}"
 
 
 def training_lines(trained: Trained, content: dict[str, Any]) -> list[str]:

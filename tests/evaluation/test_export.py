@@ -124,6 +124,11 @@ def test_an_agent_that_is_saved_anew_while_it_plays_is_not_exported_with_the_sco
     assert not (tmp_path / "out").exists()
 
 
+def test_the_card_of_a_single_episode_has_no_intervals_of_means(run: Path, tmp_path: Path) -> None:
+    _, text = export(run, tmp_path / "out", "--episodes", "1")
+    assert text.count("| none |") == 2 and "nan" not in text
+
+
 def test_a_folder_that_holds_something_is_left_alone_unless_forced(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
