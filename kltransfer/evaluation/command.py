@@ -46,10 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.export is not None:
         check_folder(options.export, options.force)
     # MuJoCo reads this when it is first imported, hence the imports within functions below.
-    if options.video:
-        os.environ["MUJOCO_GL"] = choose_opengl()
-    else:
-        os.environ.setdefault("MUJOCO_GL", "disable")
+    os.environ["MUJOCO_GL"] = choose_opengl() if options.video else "disable"
     _evaluate(options)
     return 0
 

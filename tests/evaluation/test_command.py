@@ -1,6 +1,7 @@
 """The command `kltransfer-eval` as a person meets it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -239,6 +240,14 @@ def test_the_picture_of_the_latents_names_its_axes_and_marks_rewards() -> None:
     assert {text.get_text(): text.get_position()[0] for text in lower.texts} == pytest.approx(
         {"+10": 1.5, "+50": 1.55}
     )
+
+
+def test_without_a_video_no_library_that_draws_is_needed(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")  # where it is missing, importing MuJoCo would fail
+    assert main([str(run_dir), "--episodes", "0"]) == 0
+    assert os.environ["MUJOCO_GL"] == "disable"
 
 
 def test_mujoco_is_not_imported_before_the_command_chose_how_to_draw() -> None:
