@@ -126,8 +126,8 @@ class GymVectorEnv(VectorEnv[Observation, Array, Any]):
             self._camera = Camera(self._batch)
         return tuple(self._camera.draw(simulation) for simulation in range(self.num_envs))
 
-    def close_extras(self) -> None:
-        """Free the graphics context."""
+    def close_extras(self, **kwargs: Any) -> None:
+        """Free the graphics context; Gymnasium's options of `close` change nothing here."""
         if self._camera is not None:
             self._camera.close()
 

@@ -146,6 +146,10 @@ def test_the_step_after_the_last_one_starts_the_next_episode() -> None:
     assert not reward.any() and not terminated.any() and not truncated.any()
 
 
+def test_a_vector_can_be_closed_with_the_options_of_gymnasiums_own_vectors() -> None:
+    RecordEpisodeStatistics(vector(BALL)).close(timeout=1)
+
+
 def test_gymnasiums_own_statistics_count_the_same_episodes() -> None:
     ours = RecordEpisodeStatistics(vector(BALL))
     ours.reset(seed=0)
