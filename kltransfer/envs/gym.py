@@ -80,7 +80,7 @@ class GymVectorEnv(VectorEnv[Observation, Array, Any]):
         room = replace(room, **(arena or {}))
         self._batch = BatchEnvironment(body, load_task(task), room, num_envs, seed=0, num_threads=num_threads)
         self._form = observations
-        self._ended = np.zeros(num_envs, np.bool_)
+        self._ended = np.ones(num_envs, np.bool_)  # a step before the first reset begins the episodes
         self._before = np.zeros((num_envs, self._batch.layout.size), np.float32)
         self._camera: Camera | None = None
         self.num_envs = num_envs

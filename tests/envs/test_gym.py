@@ -146,6 +146,11 @@ def test_the_step_after_the_last_one_starts_the_next_episode() -> None:
     assert not reward.any() and not terminated.any() and not truncated.any()
 
 
+def test_a_step_before_the_first_reset_begins_the_episodes_and_nothing_has_failed() -> None:
+    *_, terminated, truncated, info = vector(BALL).step(np.zeros((3, 2), np.float32))
+    assert not terminated.any() and not truncated.any() and not info["diverged"].any()
+
+
 def test_a_vector_can_be_closed_with_the_options_of_gymnasiums_own_vectors() -> None:
     RecordEpisodeStatistics(vector(BALL)).close(timeout=1)
 
