@@ -18,7 +18,7 @@ from kltransfer.evaluation.trained import Trained, checkpoint_file
 from kltransfer.interval import Interval
 
 LICENCE = "apache-2.0"
-# What the card says of the training; the name and the paths of the machine stay private.
+# What the card says of the training beside the config; the name of the machine stays private.
 TOLD = ("started", "git", "versions", "python")
 
 
