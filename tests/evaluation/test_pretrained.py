@@ -8,21 +8,22 @@ from kltransfer.evaluation.score import play
 from kltransfer.evaluation.trained import load
 from kltransfer.run.transfer import read_pretrained
 
-AGENTS = sorted((Path(__file__).parents[2] / "pretrained").glob("*.pt"))
+FOLDER = Path(__file__).parents[2] / "pretrained"
+AGENTS = sorted(FOLDER.rglob("*.pt"))
 
 
 def test_agents_ship_for_what_was_learned() -> None:
-    assert [file.stem for file in AGENTS] == [
+    assert [str(file.relative_to(FOLDER).with_suffix("")) for file in AGENTS] == [
         "ant_go_to_target",
         "ant_move_box",
         "ant_move_box_3",
-        "ant_move_box_distral",
         "ball_gather_boxes",
         "ball_go_to_target",
         "ball_move_box",
         "ball_move_heavier_box",
         "ball_move_two_boxes",
         "quadruped_go_to_target",
+        *(f"sources/ant_move_box_distral_{seed}" for seed in range(5)),
     ]
 
 
