@@ -32,9 +32,10 @@ def _pairs(source: DictConfig, config: DictConfig) -> Iterator[tuple[str, Any, A
     yield "time between two actions", source.arena.control_timestep, config.arena.control_timestep
     yield "latent size", theirs.latent_size, ours.latent_size
     yield "high-level prior", source.hl_prior.name, config.hl_prior.name
-    yield "prior coefficient", source.hl_prior.coefficient, config.hl_prior.coefficient
-    yield "residual high level", source.hl_prior.residual, config.hl_prior.residual
-    if ours.latent_size and mode.high_level_prior != "new":
+    if config.hl_prior.name in ("ar1", "ar_learned"):  # without effect in priors that have no memory
+        yield "prior coefficient", source.hl_prior.coefficient, config.hl_prior.coefficient
+        yield "residual high level", source.hl_prior.residual, config.hl_prior.residual
+    if config.hl_prior.name == "ar_learned" and mode.high_level_prior != "new":
         yield "prior's layers", list(source.hl_prior.hidden), list(config.hl_prior.hidden)
     groups: set[str] = set()  # the observation groups that the loaded modules see
     if mode.name == "task" or (mode.low_level, mode.default_policy) != ("new", "new"):

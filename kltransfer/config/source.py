@@ -48,18 +48,8 @@ def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
             raise ConfigError(
                 f"transfer_mode.source.{key} cannot be set: leave it out, a source has the {key} of its run."
             )
-    source = OmegaConf.merge(schema(), OmegaConf.to_container(config))
-    assert isinstance(source, DictConfig)
     try:
-        _take_back(source, conf, "transfer_mode")
-        if "body" in groups:
-            _take_back(source, conf, "body")
-        # An agent comes first: it is a preset that chooses prior and sharing too.
-        for group in sorted(groups, key=lambda name: name != "agent"):
-            _load(source, conf, group, groups[group])
-        source.transfer_mode = schema().transfer_mode
-        _load(source, conf, "transfer_mode", "none")
-        _derive(source, config, conf)
+        source = _from_scratch(config, conf, groups)
         if transfer.name == "body":
             source.agent.high_level.sees = config.agent.high_level.sees
         source.merge_with(_nested(options))
@@ -74,45 +64,74 @@ def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
     return source
 
 
-def _derive(source: DictConfig, config: DictConfig, conf: Path) -> None:
-    """Derive what the YAML derives from other options, such as the length of a run, for those of `source`.
+def _from_scratch(config: DictConfig, conf: Path, groups: Mapping[str, str]) -> DictConfig:
+    """Return the config of the run that learns from scratch, with other choices of some groups.
 
-    Where `config` has another value than its own options give, somebody asked for it: `source` keeps it.
+    Where `config` has another value than its own choices give, somebody asked for it: it stays, except in the
+    groups that are chosen anew. A room stays in any case: a transfer keeps to one room.
     """
-    options: dict[str, Any] = {}
-    for file in ("config", f"regime/{source.regime.name}", f"scale/{source.scale.name}"):  # the last one wins
-        options |= _options_of(conf / f"{file}.yaml")
-    for key, value in options.items():
-        if isinstance(value, str) and INTERPOLATION.search(value) and _gives(config, key, value):
+    for group, name in groups.items():
+        known = choices(conf, group)
+        if name not in known:
+            raise ConfigError(f"there is no {group} {name!r}: choose one of {', '.join(known)}.")
+    before = {group: str(config[group].name) for group in (*GROUPS, "room", "transfer_mode", "scale")}
+    new = {**_preset(conf, groups), **groups, "transfer_mode": "none"}
+    source = OmegaConf.merge(schema(), OmegaConf.to_container(config))
+    assert isinstance(source, DictConfig)
+    for group in new:
+        source[group] = schema()[group]
+    given = _composed(conf, before)
+    for key, value in _composed(conf, before | new).items():
+        if key.split(".")[0] in new or _gives(config, key, given.get(key, value)):
             OmegaConf.update(source, key, value)
     OmegaConf.resolve(source)
+    return source
 
 
-def _take_back(source: DictConfig, conf: Path, group: str) -> None:
-    """Give the options that the YAML of `group` sets in other groups the values that they have without it.
+def _preset(conf: Path, groups: Mapping[str, str]) -> dict[str, str]:
+    """Return the choices of other groups that come with a choice of an agent."""
+    if "agent" not in groups:
+        return {}
+    file: Any = OmegaConf.load(conf / "agent" / f"{groups['agent']}.yaml")
+    overrides = [(key, name) for each in file.get("defaults", []) if not isinstance(each, str) for key, name in each.items()]
+    return {key.removeprefix("override /"): name for key, name in overrides}
 
-    Those that have another value than that YAML gives are left: somebody asked for it.
+
+def _composed(conf: Path, chosen: Mapping[str, str]) -> dict[str, Any]:
+    """Return the options that config.yaml and the chosen file of each group set, composed as Hydra does.
+
+    Names are dotted, and values may be derived from others. A room comes before all else, as in the tasks.
     """
-    without: dict[str, Any] = {}
-    agent, scale = source.agent.name, source.scale.name
-    for file in ("config", "agent/hierarchical", f"agent/{agent}", f"scale/{scale}"):  # the last one wins
-        without |= _options_of(conf / f"{file}.yaml")
-    for key, value in _options_of(conf / group / f"{source[group].name}.yaml").items():
-        if key in without and _gives(source, key, value):
-            OmegaConf.update(source, key, without[key])
+    options = _options_of(conf / "room" / f"{chosen['room']}.yaml")
+    for default in OmegaConf.load(conf / "config.yaml").defaults:
+        if default == "_self_":
+            options |= _options_of(conf / "config.yaml")
+        elif not isinstance(default, str):
+            files = (conf / group / f"{chosen[group]}.yaml" for group in default if group in chosen)
+            for file in files:
+                options |= _options_of(file)
+    return options
 
 
 def _gives(config: DictConfig, key: str, value: Any) -> bool:
     """Return whether a value from a YAML file, which may be derived, is what an option of `config` has."""
-    return bool(
-        OmegaConf.select(OmegaConf.merge(config, _nested({key: value})), key) == OmegaConf.select(config, key)
-    )
+    if isinstance(value, str) and INTERPOLATION.search(value):
+        value = OmegaConf.select(OmegaConf.merge(config, _nested({key: value})), key)
+    return bool(OmegaConf.select(config, key) == value)
 
 
 def _options_of(file: Path) -> dict[str, Any]:
-    """Return the options that a YAML file sets, with dotted names from the root of the config."""
+    """Return the options that a YAML file sets, with dotted names from the root of the config.
+
+    Of its defaults those count that it puts into a package: `name@group`.
+    """
     content: Any = OmegaConf.to_container(OmegaConf.load(file))
-    return dict(flattened(content, "" if _is_global(file) else f"{file.parent.name}."))
+    content.pop("hydra", None)
+    options: dict[str, Any] = {}
+    for default in content.pop("defaults", []):
+        if isinstance(default, str) and "@" in default:
+            options |= _options_of(file.with_name(f"{default.partition('@')[0]}.yaml"))
+    return options | dict(flattened(content, "" if _is_global(file) else f"{file.parent.name}."))
 
 
 def _is_global(file: Path) -> bool:
@@ -124,33 +143,6 @@ def _require_training(source: DictConfig) -> None:
     """Raise `ConfigError` for a source that would learn nothing."""
     if source.learner_steps < 1:
         raise ConfigError("learner_steps=0 leaves nothing to transfer: set it to 1 or more.")
-
-
-def _load(config: DictConfig, conf: Path, group: str, name: str) -> None:
-    """Put option `name` of a group into `config`, in place of what is there.
-
-    Understands what the groups of `conf` use of Hydra: `# @package _global_`, and defaults of the forms
-    `name@group` and `override /group: name`. A room is left as it is: a transfer keeps to one room.
-    """
-    names = choices(conf, group)
-    if name not in names:
-        raise ConfigError(f"there is no {group} {name!r}: choose one of {', '.join(names)}.")
-    file = conf / group / f"{name}.yaml"
-    preset: Any = OmegaConf.to_container(OmegaConf.load(file))
-    for default in preset.pop("defaults", []):
-        if isinstance(default, str):
-            base, _, package = default.partition("@")
-            _load(config, conf, package or group, base)
-        else:
-            for key, base in default.items():
-                other = key.removeprefix("override").strip().removeprefix("/")
-                if other != "room":
-                    _load(config, conf, other, base)
-    if _is_global(file):
-        config.merge_with(preset)
-    else:
-        config[group] = schema()[group]
-        config.merge_with({group: preset})
 
 
 def _nested(options: Mapping[str, Any]) -> DictConfig:

@@ -138,6 +138,12 @@ def _check_transfer(config: DictConfig) -> None:
             "a high level that sees proprioception fits one body only: "
             "set agent.high_level.sees=[boxes,task]."
         )
+    policy = ("low_level",) if agent in FLAT_AGENTS else ("high_level", "low_level")
+    if all(transfer[module] == "frozen" for module in policy):
+        raise ConfigError(
+            "the whole policy is frozen, so that only the critic would learn: "
+            f"set transfer_mode.{policy[0]}=initialised or new."
+        )
     if sharing == "separate" and transfer.low_level == "frozen":
         raise ConfigError(
             "ll_sharing=separate has a low level of its own that learns: "

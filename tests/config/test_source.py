@@ -79,6 +79,13 @@ PAIRS = {
     ),
     "task=move_box_3 label=mine transfer_mode=task "
     "transfer_mode.source={task:move_box,algorithm.kl_cost:0.1}": ("task=move_box algorithm.kl_cost=0.1"),
+    # A scale comes after the groups, and its values are those of the source too.
+    "scale=gpu transfer_mode=task transfer_mode.source.agent=hierarchical": "scale=gpu",
+    "scale=paper transfer_mode=task transfer_mode.source.agent=hierarchical": "scale=paper",
+    "scale=gpu transfer_mode=task transfer_mode.source.regime=replay": "scale=gpu",
+    "task=move_box_3 budget.ball=7 transfer_mode=task transfer_mode.source.task=move_box": (
+        "task=move_box budget.ball=7"
+    ),
     "agent.latent_size=4 transfer_mode=task transfer_mode.source.agent.latent_size=4 "
     "transfer_mode.source.seed=9": ("agent.latent_size=4 seed=9"),
 }
@@ -177,6 +184,18 @@ def test_a_source_that_cannot_fit_is_refused_before_it_is_trained(compose: Compo
     with pytest.raises(ConfigError, match=f"does not fit: .*{MISFITS[words]}") as refusal:
         source_of(compose(*words.split()))
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("words", ["hl_prior=isotropic", "agent=distral", "hl_prior.hidden=[8]"])
+def test_options_that_a_prior_has_no_use_for_are_no_misfit(compose: Compose, words: str) -> None:
+    unused = "hl_prior.hidden=[9]" if "hidden" in words else "hl_prior.coefficient=0.5"
+    source_of(compose(*words.split(), *f"{FROM}.{unused}".split()))
+
+
+def test_a_source_that_would_be_refused_from_scratch_is_refused(compose: Compose) -> None:
+    config = compose("scale=gpu", "transfer_mode=task", "transfer_mode.source.regime=on_policy")
+    with pytest.raises(ConfigError, match="learns from each step about once, not 128 times"):
+        source_of(config)
 
 
 def test_a_source_is_trained_in_the_room_of_its_transfer(compose: Compose) -> None:

@@ -97,6 +97,8 @@ BAD = {
     "transfer_mode.kl_shaping=false": "leave it true",
     f"{TASK} transfer_mode.kl_shaping=false": "leave it true",
     f"{TASK} transfer_mode.high_level=thawed": "new, initialised, frozen",
+    f"{TASK} transfer_mode.high_level=frozen": "whole policy is frozen.*set transfer_mode.high_level=init",
+    f"{TASK} agent=distral transfer_mode.low_level=frozen": "set transfer_mode.low_level=initialised or new",
     f"{TASK} agent=svg0": "nothing to transfer",
     f"{BODY} agent=svg0": "nothing to transfer",
     f"{BODY} agent=distral": "set transfer_mode=task",
