@@ -93,8 +93,8 @@ def _preset(conf: Path, groups: Mapping[str, str]) -> dict[str, str]:
     if "agent" not in groups:
         return {}
     file: Any = OmegaConf.load(conf / "agent" / f"{groups['agent']}.yaml")
-    overrides = [(key, name) for each in file.get("defaults", []) if not isinstance(each, str) for key, name in each.items()]
-    return {key.removeprefix("override /"): name for key, name in overrides}
+    overrides = [default for default in file.get("defaults", []) if not isinstance(default, str)]
+    return {key.removeprefix("override /"): name for override in overrides for key, name in override.items()}
 
 
 def _composed(conf: Path, chosen: Mapping[str, str]) -> dict[str, Any]:
