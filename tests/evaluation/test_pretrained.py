@@ -37,4 +37,5 @@ def test_a_shipped_agent_is_small_for_it_has_no_critic(file: Path) -> None:
 def test_a_shipped_agent_succeeds_in_most_episodes(file: Path) -> None:
     trained = load(file)
     score = play(trained.environment(32, seed=0), trained.agent, episodes=64, seed=0, deterministic=False)
-    assert score.estimates["success_rate"].value >= 0.8
+    least = 0.5 if file.parent.name == "sources" else 0.8  # all five seeds of a method are its sources
+    assert score.estimates["success_rate"].value >= least
