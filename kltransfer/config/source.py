@@ -53,6 +53,7 @@ def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
         if transfer.name == "body":
             source.agent.high_level.sees = config.agent.high_level.sees
         source.merge_with(_nested(options))
+        OmegaConf.resolve(source)
         source.merge_with({"transfer_seed": 0, "label": "", "experiment": "none", "command": []})
         validate(source)
         _require_training(source)
@@ -65,7 +66,7 @@ def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
 
 
 def _from_scratch(config: DictConfig, conf: Path, groups: Mapping[str, str]) -> DictConfig:
-    """Return the config of the run that learns from scratch, with other choices of some groups.
+    """Return the config of the run that learns from scratch, with other choices of some groups, not resolved.
 
     Where `config` has another value than its own choices give, somebody asked for it: it stays, except in the
     groups that are chosen anew. A room stays in any case: a transfer keeps to one room.
@@ -84,7 +85,6 @@ def _from_scratch(config: DictConfig, conf: Path, groups: Mapping[str, str]) -> 
     for key, value in _composed(conf, before | new).items():
         if key.split(".")[0] in new or _gives(config, key, given.get(key, value)):
             OmegaConf.update(source, key, value)
-    OmegaConf.resolve(source)
     return source
 
 

@@ -86,6 +86,11 @@ PAIRS = {
     "task=move_box_3 budget.ball=7 transfer_mode=task transfer_mode.source.task=move_box": (
         "task=move_box budget.ball=7"
     ),
+    # What is derived from an option of the source follows it.
+    "transfer_mode=task transfer_mode.source.budget.ball=7": "budget.ball=7",
+    "regime=on_policy transfer_mode=task transfer_mode.source.regime.simulations=300": (
+        "regime=on_policy regime.simulations=300"
+    ),
     "agent.latent_size=4 transfer_mode=task transfer_mode.source.agent.latent_size=4 "
     "transfer_mode.source.seed=9": ("agent.latent_size=4 seed=9"),
 }
