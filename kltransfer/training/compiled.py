@@ -1,8 +1,10 @@
 """Losses that torch compiles, and a check of what it made of them."""
 
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import islice
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,6 +16,7 @@ from kltransfer.training.parameters import flat, trainable
 from kltransfer.training.replay import Window
 
 FAR = 0.5  # of a gradient's length: rounding stays far below it, a missing gradient does not
+BUILT = re.compile(r"(/\S+/c[a-z2-7]{40,}(?:\.\w+)?\.so): ")  # a library of torch, in an error
 
 Function = Callable[[Agent, Agent, Window, Noise], Losses]
 
@@ -52,14 +55,22 @@ class CompiledLosses:
 
         learning = {name: trainable(module) for name, module in agent.named_children()}
         right = gradients_of(self.plain)
-        try:
-            made = gradients_of(self.compiled)
-        except Exception as error:  # the plain losses are well: whatever it is, the compiler is the cause
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise CompileError(
-                f"torch {torch.__version__} cannot compile the losses ({reason[:200]}): set "
-                "algorithm.compile=false, or mend the C++ compiler."
-            ) from error
+        made, removed = None, set()
+        while made is None:
+            try:
+                made = gradients_of(self.compiled)
+            except Exception as error:  # the plain losses are well: whatever it is, the compiler is the cause
+                unfinished = BUILT.search(str(error))
+                if unfinished is not None and unfinished[1] not in removed:
+                    # A signal ended a compiler at work. Torch would try its library at every start.
+                    Path(unfinished[1]).unlink(missing_ok=True)
+                    removed.add(unfinished[1])
+                    continue
+                reason = next(iter(str(error).splitlines()), type(error).__name__)
+                raise CompileError(
+                    f"torch {torch.__version__} cannot compile the losses ({reason[:200]}): set "
+                    "algorithm.compile=false, or mend the C++ compiler."
+                ) from error
         for name, parameters in learning.items():
             if parameters:
                 ours, theirs = (flat(list(islice(gradients, len(parameters)))) for gradients in (right, made))

@@ -1,4 +1,5 @@
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,3 +165,29 @@ def test_losses_that_cannot_be_compiled_are_refused_in_one_sentence(monkeypatch:
     with pytest.raises(CompileError, match=r"losses \(C\+\+ compile error\): set algorithm\.compile=false"):
         learner.update()
     assert learner.updates == 0
+
+
+def test_a_library_that_a_killed_compiler_left_unfinished_is_built_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    library = tmp_path / f"c{'7j' * 25}x.main.so"
+    library.touch()
+
+    def compile_with(rebuild: bool) -> Any:
+        def load(losses: Any, **_: Any) -> Any:
+            def compiled(*arguments: Any) -> Any:
+                if library.exists() or not rebuild:
+                    raise RuntimeError(f"ImportError: {library}: file too short")
+                return losses(*arguments)
+
+            return compiled
+
+        return load
+
+    monkeypatch.setattr(torch, "compile", compile_with(rebuild=True))
+    learner = learner_with_data("ar1", compile=True)
+    learner.update()
+    assert learner.updates == 1 and not library.exists()
+    monkeypatch.setattr(torch, "compile", compile_with(rebuild=False))
+    with pytest.raises(CompileError, match="file too short"):
+        learner_with_data("ar1", compile=True).update()
