@@ -128,17 +128,21 @@ def _wanted(text: str, option: str) -> str:
     kind = re.search(r"could not be converted to (\w+)", text)
     if kind is not None:
         return f"it must be {_KINDS.get(kind[1], 'text')}"
-    if "not Optional" in text:
+    if "not a valid bool" in text:
+        return "it must be true or false"
+    if "not Optional" in text or text.startswith("field of type"):
         return "it needs a value"
+    inner = next((name for name in _options() if name.startswith(f"{option}.")), "")
+    if inner and ("is not a subclass of" in text or "Cannot merge" in text):
+        return f"it is a group of options, set one of them, as {inner}="
     if "is not a subclass of" in text:
-        inner = next((name for name in _options() if name.startswith(f"{option}.")), "")
-        return f"it is a group of options, set one of them, as {inner}=" if inner else "it is no group"
+        return "it is no group"
     if re.search(r"(?:ListConfig|'list').* to (?:str|Str)", text):
         return "it must be one word, or in quotes, as '\"a,b\"'"
+    if "to Dict" in text or option == "transfer_mode.source":
+        return f"set one of its entries, as {option}.task=move_box"
     if "ListConfig" in text:
         return "it must be a list, as [64,64]"
-    if "to Dict" in text:
-        return f"set one of its entries, as {option}.task=move_box"
     return text
 
 
@@ -163,7 +167,8 @@ def _no_option(key: str) -> str:
         if near:
             return f"there is no option {key}, did you mean {ends[near[0]]}?"
     known = f": choose one of {', '.join(siblings)}" if group in names else ""
-    return f"there is no option {key}{known or ': kltransfer --cfg job lists all of them'}"
+    part = "hydra" if key.startswith("hydra.") else "job"
+    return f"there is no option {key}{known or f': kltransfer --cfg {part} lists all of them'}"
 
 
 def _options() -> list[str]:

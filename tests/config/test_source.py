@@ -140,6 +140,7 @@ def test_the_transfer_itself_is_not_changed(compose: Compose) -> None:
         ("lerner_steps=5", "there is no option lerner_steps, did you mean learner_steps"),
         ("algorithm.discont=0.9", "did you mean algorithm.discount"),
         ("learner_steps=five", "learner_steps=five makes no sense: it must be a whole number"),
+        ("learner_steps=null", "learner_steps makes no sense: it needs a value"),
         ("algorithm.discount=2", "between 0 and 1"),
         ("learner_steps=0", "leaves nothing to transfer"),
         ("transfer_seed=3", "cannot be set"),
