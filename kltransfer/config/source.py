@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kltransfer.config.conf import choices
 from kltransfer.config.fit import misfit
-from kltransfer.config.frozen import INTERPOLATION
 from kltransfer.config.identity import flattened
 from kltransfer.config.schema import schema
 from kltransfer.config.sentence import one_line
@@ -102,7 +102,7 @@ def _composed(conf: Path, chosen: Mapping[str, str]) -> dict[str, Any]:
 
     Names are dotted, and values may be derived from others. A room comes before all else, as in the tasks.
     """
-    options = _options_of(conf / "room" / f"{chosen['room']}.yaml")
+    options = dict(_options_of(conf / "room" / f"{chosen['room']}.yaml"))
     for default in OmegaConf.load(conf / "config.yaml").defaults:
         if default == "_self_":
             options |= _options_of(conf / "config.yaml")
@@ -115,12 +115,12 @@ def _composed(conf: Path, chosen: Mapping[str, str]) -> dict[str, Any]:
 
 def _gives(config: DictConfig, key: str, value: Any) -> bool:
     """Return whether a value from a YAML file, which may be derived, is what an option of `config` has."""
-    if isinstance(value, str) and INTERPOLATION.search(value):
-        value = OmegaConf.select(OmegaConf.merge(config, _nested({key: value})), key)
-    return bool(OmegaConf.select(config, key) == value)
+    # With the config as its parent, the value is resolved there; a merge would copy the whole config.
+    return bool(OmegaConf.create({"value": value}, parent=config).value == OmegaConf.select(config, key))
 
 
-def _options_of(file: Path) -> dict[str, Any]:
+@cache  # a sweep has many transfers with the same files
+def _options_of(file: Path) -> Mapping[str, Any]:
     """Return the options that a YAML file sets, with dotted names from the root of the config.
 
     Of its defaults those count that it puts into a package: `name@group`.

@@ -157,3 +157,11 @@ def test_what_is_frozen_is_read_back_the_same(compose: Compose, tmp_path: Path) 
     config = compose("transfer_mode=task", "transfer_mode.source.algorithm.kl_cost=1e-4")
     OmegaConf.save(config, tmp_path / "config.yaml")
     assert resolved(OmegaConf.load(tmp_path / "config.yaml")) == config  # type: ignore[arg-type]
+
+
+def test_a_schema_that_is_changed_leaves_the_next_one_as_it_was() -> None:
+    changed = schema()
+    changed.budget.ant = 1
+    changed.transfer_mode.source["task"] = "move_box"
+    assert schema().budget.ant != 1
+    assert not schema().transfer_mode.source
