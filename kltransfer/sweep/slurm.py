@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -163,8 +164,12 @@ def _submit_array(
             jobs = [executor.submit(Job(run.config, run.folder)) for run in runs]
     except submitit.core.utils.FailedJobError as error:  # what submitit raises when sbatch does
         raise ConfigError(f"SLURM refused the jobs: {str(error).strip().splitlines()[-1]}") from error
-    for run, job in zip(runs, jobs, strict=True):
-        Submission("slurm", job.job_id, str(job.paths.stdout)).write(run.folder)
+    try:
+        for run, job in zip(runs, jobs, strict=True):
+            Submission("slurm", job.job_id, str(job.paths.stdout)).write(run.folder)
+    except OSError:  # the same command would not know of these jobs and submit the runs twice
+        subprocess.run(["scancel", jobs[0].job_id.split("_")[0]], check=False)
+        raise
     return [job.job_id for job in jobs]
 
 

@@ -57,6 +57,25 @@ def started(run: Run) -> bool:
     return read_status(run.folder).learner_steps > 3
 
 
+def test_jobs_that_no_run_folder_can_name_are_cancelled(
+    make_run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands that only note what they are asked; the folder of the second run cannot be written."""
+    for name, says in (("sbatch", "Submitted batch job 77"), ("srun", ""), ("scancel", "")):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f'#!/bin/sh\necho {name} "$@" >> {tmp_path}/asked\necho {says}\n')
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    runs = [make_run(seed=seed) for seed in range(2)]
+    runs[1].folder.parent.mkdir(parents=True)
+    runs[1].folder.write_text("no folder")
+    before = {run.folder: State.NOT_RUN for run in runs}
+    with pytest.raises(OSError, match="seed=1"):
+        slurm.submit(runs, before, tmp_path, slurm.Options(**OPTIONS))
+    assert (tmp_path / "asked").read_text().splitlines()[-1] == "scancel 77"
+
+
 def test_pretrainings_run_once_and_their_transfers_after_them(
     slurm: Cluster, make_plan: Callable[..., list[Run]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
