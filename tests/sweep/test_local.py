@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,24 @@ def test_a_sweep_outlives_a_full_disk(
     assert sweep(runs, tmp_path) == 0
     assert "No space left" in capsys.readouterr().out
     assert [len(standin.starts(run.folder)) for run in runs] == [1, 1]
+    for submission in (read_submission(run.folder) for run in runs):
+        assert submission is not None and submission.job_id and Path(submission.log).is_file()
+
+
+def test_a_sweep_that_is_stopped_on_a_full_disk_says_how_its_runs_are(
+    make_run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [make_run(seed=seed) for seed in range(2)]
+    pool = local.Pool(runs, [], tmp_path, local.Options(**OPTIONS), Watch(runs, tmp_path, {}))
+    pool.queue()
+
+    def full(self: Submission, folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder))
+
+    monkeypatch.setattr(Submission, "write", full)
+    monkeypatch.setattr(local, "_stop_signals", lambda: nullcontext([signal.SIGINT]))
+    assert pool.run() == {run.folder: State.NOT_RUN for run in runs}
+    assert pool.stopped
 
 
 def test_gpus_that_have_no_numbers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
