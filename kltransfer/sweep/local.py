@@ -10,7 +10,7 @@ import secrets
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from kltransfer.run.status import State
 from kltransfer.sweep.job import Job
 from kltransfer.sweep.plan import Run
 from kltransfer.sweep.state import LIVE, state
-from kltransfer.sweep.submission import Submission, mark
+from kltransfer.sweep.submission import Submission, mark, read_submission
 from kltransfer.sweep.watch import Watch
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Pool:
         self._jobs: dict[Path, submitit.Job[None]] = {}
         self._runs = {run.folder: run for run in runs}
         self._places: dict[Path, int] = {}  # which of the `parallel` places a run has
+        self._unwritten: dict[Path, Submission] = {}  # of runs that were started, until the disk has them
         self._deaths = dict.fromkeys(self._runs, 0)
         self.states = {run.folder: State.QUEUED for run in runs}
         self.stopped = False  # by a signal
@@ -102,7 +103,9 @@ class Pool:
                 self.stopped = True
                 self._stop(signals)
         for folder in [*self._jobs, *(run.folder for run in self._waiting)]:
-            self._settle(folder)
+            with suppress(OSError):  # a full disk: nobody reads the mark once this process is gone
+                mark(folder, ended=True)
+            self.states[folder] = state(folder, None)
         os.close(self._lock)
         self._driver.unlink()
         return self.states
@@ -123,6 +126,7 @@ class Pool:
 
     def _step(self) -> bool:
         """Note which runs ended, start those that can start, and return whether any is left to wait for."""
+        self._write_submissions()
         for folder in [folder for folder, job in self._jobs.items() if job.done()]:
             self._take_in(folder)
         self.states |= {run.folder: state(run.folder, None) for run in self._others}
@@ -159,7 +163,16 @@ class Pool:
         self._jobs[run.folder] = job
         self._places[run.folder] = place
         self.states[run.folder] = State.RUNNING
-        Submission("local", job.job_id, str(job.paths.stdout), str(self._driver)).write(run.folder)
+        log = str(job.paths.stdout)
+        self._unwritten[run.folder] = Submission("local", job.job_id, log, str(self._driver))
+        self._write_submissions()
+
+    def _write_submissions(self) -> None:
+        """Write which process runs what was started, also what a full disk refused before."""
+        for folder, submission in list(self._unwritten.items()):
+            queued = read_submission(folder)  # the run may have noted there that it failed
+            replace(submission, failed=queued.failed if queued else 0.0).write(folder)
+            del self._unwritten[folder]
 
     def _take_in(self, folder: Path) -> None:
         """Note how a run ended; a run that was killed is started again, a few times."""
