@@ -79,8 +79,9 @@ def _from_scratch(config: DictConfig, conf: Path, groups: Mapping[str, str]) -> 
     new = {**_preset(conf, groups), **groups, "transfer_mode": "none"}
     source = OmegaConf.merge(schema(), OmegaConf.to_container(config))
     assert isinstance(source, DictConfig)
+    empty = schema()
     for group in new:
-        source[group] = schema()[group]
+        source[group] = empty[group]
     given = _composed(conf, before)
     for key, value in _composed(conf, before | new).items():
         if key.split(".")[0] in new or _gives(config, key, given.get(key, value)):

@@ -10,6 +10,8 @@ from kltransfer.run.transfer import read_pretrained
 
 FOLDER = Path(__file__).parents[2] / "pretrained"
 AGENTS = sorted(FOLDER.rglob("*.pt"))
+# All five seeds of a method are its sources, also those that learned less.
+LEAST = {"ant_move_box_distral_3": 0.5, "ant_move_box_distral_4": 0.5}
 
 
 def test_agents_ship_for_what_was_learned() -> None:
@@ -37,5 +39,4 @@ def test_a_shipped_agent_is_small_for_it_has_no_critic(file: Path) -> None:
 def test_a_shipped_agent_succeeds_in_most_episodes(file: Path) -> None:
     trained = load(file)
     score = play(trained.environment(32, seed=0), trained.agent, episodes=64, seed=0, deterministic=False)
-    least = 0.5 if file.parent.name == "sources" else 0.8  # all five seeds of a method are its sources
-    assert score.estimates["success_rate"].value >= least
+    assert score.estimates["success_rate"].value >= LEAST.get(file.stem, 0.8)
