@@ -23,9 +23,6 @@ from omegaconf.errors import OmegaConfBaseException
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Training draws nothing. Without this, dm_control warns at its import or aborts where there is no display.
-os.environ.setdefault("MUJOCO_GL", "disable")
-
 from kltransfer.config.conf import choices, conf_dir
 from kltransfer.config.frozen import resolved
 from kltransfer.config.names import run_path
@@ -58,6 +55,9 @@ def prepare(config: DictConfig, overrides: Sequence[str], folder: Path) -> DictC
 
 
 def _exit_code() -> int:
+    # Training draws nothing. Without this, dm_control warns at its import or aborts where there is no
+    # display, and MuJoCo ends at a value that it does not know.
+    os.environ["MUJOCO_GL"] = "disable"
     full_error = "HYDRA_FULL_ERROR" in os.environ
     # Hydra would print errors in its own way and exit; this makes it raise them.
     os.environ["HYDRA_FULL_ERROR"] = "1"

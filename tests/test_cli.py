@@ -75,6 +75,15 @@ def test_a_command_hands_a_frozen_config_and_its_folder_over(
     assert list(folder.iterdir()) == []  # no log, no .hydra: what is in a run folder is the run's
 
 
+def test_training_does_not_depend_on_what_the_shell_draws_with(
+    monkeypatch: pytest.MonkeyPatch, calls: Calls
+) -> None:
+    monkeypatch.setenv("MUJOCO_GL", "unknown")  # importing MuJoCo would fail
+    assert command(monkeypatch, "") == 0
+    assert os.environ["MUJOCO_GL"] == "disable"
+    assert len(calls) == 1
+
+
 def test_another_folder_can_be_given(monkeypatch: pytest.MonkeyPatch, calls: Calls, tmp_path: Path) -> None:
     assert command(monkeypatch, f"hydra.run.dir={tmp_path}/mine") == 0
     assert calls[0][1] == tmp_path / "mine"

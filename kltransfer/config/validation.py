@@ -119,6 +119,10 @@ def _check_transfer(config: DictConfig) -> None:
         raise ConfigError("svg0 has nothing to transfer: leave transfer_mode out, or set agent=distral.")
     if agent == "distral" and transfer.name == "body":
         raise ConfigError("distral has no high level that another body could use: set transfer_mode=task.")
+    if agent == "distral" and transfer.high_level != "new":
+        raise ConfigError(
+            f"distral has no high level for transfer_mode.high_level={transfer.high_level}: leave it out."
+        )
     if not transfer.source:
         example = "task=move_box" if transfer.name == "task" else "body=ball"
         raise ConfigError(

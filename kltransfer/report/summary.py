@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations, permutations
 
 import numpy as np
 
@@ -201,9 +202,9 @@ def _improvements(groups: Sequence[Group], measure: Callable[[Run], float]) -> I
         for group in groups
     }
     known = [name for name, (values, _) in samples.items() if not np.isnan(values).all()]
-    return {
-        (ours, theirs): estimate(improvement, samples[ours], samples[theirs])
-        for ours in known
-        for theirs in known
-        if ours != theirs
-    }
+    found: dict[tuple[str, str], Interval[float]] = {}
+    for ours, theirs in combinations(known, 2):
+        value, low, high = estimate(improvement, samples[ours], samples[theirs])
+        found[ours, theirs] = Interval(value, low, high)
+        found[theirs, ours] = Interval(1 - value, 1 - high, 1 - low)  # of the same resamples
+    return {pair: found[pair] for pair in permutations(known, 2)}  # method by method

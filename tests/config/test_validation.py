@@ -102,6 +102,7 @@ BAD = {
     f"{TASK} agent=svg0": "nothing to transfer",
     f"{BODY} agent=svg0": "nothing to transfer",
     f"{BODY} agent=distral": "set transfer_mode=task",
+    f"{TASK} agent=distral transfer_mode.high_level=initialised": "leave it out",
     f"{BODY} agent.high_level.sees=[proprioception,task]": r"set agent\.high_level\.sees=\[boxes,task\]",
     f"{TASK} ll_sharing=separate transfer_mode.low_level=frozen": "transfer_mode.low_level=initialised",
     f"{TASK} transfer_mode.low_level=initialised": "one network",

@@ -149,6 +149,18 @@ def test_fewer_steps_to_half_are_an_improvement_and_never_ties_with_never(tmp_pa
     assert found["SVG-0", "AR-1"].value == pytest.approx(2.5 / 9)
 
 
+def test_what_one_method_gains_is_what_the_other_loses_with_its_bounds(tmp_path: Path) -> None:
+    for seed, (ours, theirs) in enumerate(
+        [(10.0, 5.0), (20.0, 15.0), (30.0, 35.0), (40.0, 45.0), (50.0, 30.0)]
+    ):
+        write_run(tmp_path, config(seed=seed), [100, 200], [0.0, ours])
+        write_run(tmp_path, config(agent="svg0", seed=seed), [100, 200], [0.0, theirs])
+    found = summarise(panel_of(tmp_path), SUCCESS).improvements["episode_return"]
+    value, low, high = found["AR-1", "SVG-0"]
+    assert 0 < low < value < high < 1
+    assert found["SVG-0", "AR-1"] == pytest.approx((1 - value, 1 - high, 1 - low))
+
+
 def test_the_mean_return_of_a_method_is_over_its_runs(tmp_path: Path) -> None:
     for seed, end in enumerate((10.0, 20.0, 60.0)):
         write_run(tmp_path, config(seed=seed), [100, 300], [0.0, end])
