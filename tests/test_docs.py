@@ -1,5 +1,6 @@
 """What the documentation shows works as it stands there."""
 
+import csv
 import os
 import re
 import subprocess
@@ -91,6 +92,15 @@ def test_every_link_of_the_documentation_leads_to_a_file() -> None:
     assert len(links) > 5
     broken = [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()]
     assert not broken
+
+
+def test_no_comparison_of_the_kept_results_is_there_twice() -> None:
+    files = [*(ROOT / "results").glob("*/improvement.csv")]
+    assert len(files) > 5
+    for file in files:
+        with file.open(newline="") as lines:
+            pairs = [(row["measure"], row["method"], row["than"]) for row in csv.DictReader(lines)]
+        assert len(pairs) == len(set(pairs)), file.parent.name
 
 
 def test_the_page_on_the_paper_lists_all_that_scale_paper_changes(compose: Compose) -> None:
