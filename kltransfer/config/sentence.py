@@ -20,6 +20,10 @@ _SIMPLE = (
     # what Hydra and OmegaConf say, and what it means here
     (r"Could not append .* already at '([^']*)'", "{0} is there already: leave the + out"),
     (r"Multiple values for ([\w/@]+)\.", "{0} is there already: leave the + out"),
+    (
+        r"Only one of --run, --multirun, --cfg",
+        "-m and --cfg do not go together: leave -m out and give each option one value",
+    ),
     (r"Ambiguous value for argument 'logger=(.*?)' 1", "several loggers of a run are a list: 'logger=[{0}]'"),
     (r"Ambiguous value for argument '(.*?)' 1\.", "{0} is several values: add -m to run each of them"),
     (r"does not support sweep type", "a sweep needs a list of values, as seed=0,1,2 or seed=range(3)"),
