@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 from kltransfer.config.conf import choices, conf_dir
 from kltransfer.config.frozen import resolved
 from kltransfer.config.names import run_path
-from kltransfer.config.sentence import one_line
+from kltransfer.config.sentence import one_line, option_names
 from kltransfer.config.source import source_config
 from kltransfer.config.validation import validate
 from kltransfer.errors import ConfigError, Preempted, UserError
@@ -108,6 +108,10 @@ def _compose_and_run() -> BaseException | None:
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
     for word in sys.argv[1:]:
         group, _, value = word.partition("=")
+        bare = word.lstrip("-")
+        if bare != word and bare.partition("=")[0] in option_names():
+            example = bare if value else f"{group.lstrip('-')}=VALUE"
+            raise ConfigError(f"{word}: options are written without dashes, as {example}.")
         if word.startswith("~"):
             raise ConfigError(f"{word}: options cannot be removed; set them to another value.")
         several = value.startswith("[") and group != "logger"

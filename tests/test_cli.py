@@ -164,6 +164,8 @@ BAD = {
     "label=a b": "b cannot be read: write option=value",
     "seed=${nope}": "there is no option nope to take a value from",
     "label=${oc.env:NOT_SET}": "the environment variable NOT_SET is not set",
+    "--body=ant": "--body=ant: options are written without dashes, as body=ant",
+    "--seed 3": "--seed: options are written without dashes, as seed=VALUE",
     "-m seed=1,2 --cfg job": "-m and --cfg do not go together: leave -m out",
     "seed=1,2": "seed=1,2 is several values: add -m to run each of them",
     "--resolve": "can only be used in conjunction with --cfg",

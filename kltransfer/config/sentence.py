@@ -136,7 +136,7 @@ def _wanted(text: str, option: str) -> str:
         return "it must be true or false"
     if "not Optional" in text or text.startswith("field of type"):
         return "it needs a value"
-    inner = next((name for name in _options() if name.startswith(f"{option}.")), "")
+    inner = next((name for name in option_names() if name.startswith(f"{option}.")), "")
     if inner and ("is not a subclass of" in text or "Cannot merge" in text):
         return f"it is a group of options, set one of them, as {inner}="
     if "is not a subclass of" in text:
@@ -161,7 +161,7 @@ def no_choice(group: str, name: str, known: Sequence[str]) -> str:
 
 def _no_option(key: str) -> str:
     """Return that there is no option of a name, and which one was probably meant."""
-    names = _options()
+    names = option_names()
     if key in names:  # Hydra's own part of the config has no such option
         return f"a value there is taken from {key}, which --resolve does not find: leave --resolve out"
     group, _, last = key.rpartition(".")
@@ -175,7 +175,7 @@ def _no_option(key: str) -> str:
     return f"there is no option {key}{known or f': kltransfer --cfg {part} lists all of them'}"
 
 
-def _options() -> list[str]:
+def option_names() -> list[str]:
     """Return the names of all options and groups."""
     names = [name for name, _, _ in rules(Config)]
     return [*dict.fromkeys(name.split(".")[0] for name in names), *names]
