@@ -121,7 +121,7 @@ BAD = {
     "bodi=ant": "there is no option bodi, did you mean body?",
     "learner_steps=-5": "learner_steps=-5 makes no sense",
     "learner_steps=many": "learner_steps=many makes no sense: it must be a whole number",
-    "learner_steps=1e3": "learner_steps=1e3 makes no sense: it must be a whole number",
+    "learner_steps=1e3": "learner_steps=1e3 makes no sense: it must be a whole number, as 1000 or",
     "seed=-1": "seed=-1 makes no sense",
     "seed=one": "seed=one makes no sense: it must be a whole number",
     "seed=null": "seed=null makes no sense: it needs a value",

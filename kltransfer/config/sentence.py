@@ -14,7 +14,7 @@ from kltransfer.envs.spec import BODIES
 from kltransfer.errors import UserError
 from kltransfer.option import OneOf, rules
 
-_KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+_KINDS = {"Integer": "a whole number, as 1000 or 1_000_000", "Float": "a number", "Boolean": "true or false"}
 _BODIES = OneOf(*BODIES).advice("")
 _SIMPLE = (
     # what Hydra and OmegaConf say, and what it means here
@@ -86,7 +86,7 @@ def _readable(word: str) -> str:
     quoted = re.fullmatch(r"""([\w.+/@]+)=([^\s"'`$!\\(){}\[\]]+)""", word)
     if quoted is not None and "=" in quoted[2].lstrip("="):
         return f"""'{quoted[1]}="{quoted[2]}"'"""
-    return "option=value, with quotes around a value with signs"
+    return "option=value without spaces, with quotes around a value with signs"
 
 
 def shortened(text: str, most: int = 400) -> str:
