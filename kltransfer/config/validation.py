@@ -153,6 +153,12 @@ def _check_transfer(config: DictConfig) -> None:
             "ll_sharing=separate has a low level of its own that learns: "
             "set transfer_mode.low_level=initialised, or ll_sharing=shared to freeze it."
         )
+    ours, starts = list(config.agent.low_level.sees), list(config.agent.default_policy_sees)
+    if sharing == "separate" and transfer.low_level == "initialised" and ours != starts:
+        raise ConfigError(
+            f"a low level that sees {ours} cannot start from a default policy that sees {starts}: "
+            "set both lists alike, or transfer_mode.low_level=new."
+        )
     if sharing == "shared" and transfer.low_level != transfer.default_policy:
         raise ConfigError(
             "with ll_sharing=shared low level and default policy are one network: "

@@ -22,6 +22,7 @@ GOOD = [
     f"{BODY} transfer_mode.kl_shaping=false",
     f"{BODY} transfer_mode.high_level=initialised",
     f"{TASK} ll_sharing=separate",
+    f"{TASK} ll_sharing=separate agent.default_policy_sees=[proprioception] transfer_mode.low_level=new",
     f"{TASK} agent=distral",
     "transfer_mode=task transfer_mode.source.checkpoint=some/checkpoint.pt",
 ]
@@ -105,6 +106,10 @@ BAD = {
     f"{TASK} agent=distral transfer_mode.high_level=initialised": "leave it out",
     f"{BODY} agent.high_level.sees=[proprioception,task]": r"set agent\.high_level\.sees=\[boxes,task\]",
     f"{TASK} ll_sharing=separate transfer_mode.low_level=frozen": "transfer_mode.low_level=initialised",
+    f"{TASK} ll_sharing=separate agent.default_policy_sees=[proprioception]": (
+        r"a low level that sees \['proprioception', 'boxes'\] cannot start from a default policy"
+    ),
+    f"{TASK} ll_sharing=separate agent.default_policy_sees=[boxes,proprioception]": "set both lists alike",
     f"{TASK} transfer_mode.low_level=initialised": "one network",
     f"{TASK} transfer_mode.source.checkpoint=a.pt": "leave transfer_mode.source.task out",
     "arena.box_size=3": "arena: a box of 3.0 m",
