@@ -45,12 +45,15 @@ def _pairs(source: DictConfig, config: DictConfig) -> Iterator[tuple[str, Any, A
         yield "low level's layers", list(theirs.low_level.hidden), list(ours.low_level.hidden)
         yield "default policy's view", default_view(source), default_view(config)
         groups |= set(default_view(config))
+        if mode.low_level != "new":  # that of a flat agent sees more than its default policy
+            groups |= set(ours.low_level.sees)
     if mode.name == "body" or mode.high_level != "new":
         yield "high level's distribution", head(theirs.high_level), head(ours.high_level)
         yield _VIEW, list(theirs.high_level.sees), list(ours.high_level.sees)
         yield "high level's layers", list(theirs.high_level.hidden), list(ours.high_level.hidden)
-        yield "high level's view of goal points", theirs.goal_points, ours.goal_points
         groups |= set(ours.high_level.sees)
+    if "task" in groups:
+        yield "view of goal points", theirs.goal_points, ours.goal_points
     if mode.name == "body":
         yield "task", source.task.name, config.task.name
     there, here = (Task(**each.task).observation_sizes for each in (source, config))

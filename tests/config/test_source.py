@@ -171,7 +171,13 @@ MISFITS = {
     f"{FROM}.task=move_box": "number of boxes observations is 24, .* is 0",
     f"{FROM}.agent.low_level.hidden=[9]": "low level's layers is",
     "body=ant transfer_mode=body transfer_mode.source={body:ball,agent.goal_points:false}": (
-        "high level's view of goal points is False, that of this run is True"
+        "view of goal points is False, that of this run is True"
+    ),
+    f"agent=distral task=move_box_3 {FROM}.task=move_box transfer_mode.low_level=initialised": (
+        "number of task observations is 7, that of this run is 15"
+    ),
+    f"agent=distral {FROM}.agent.goal_points=false transfer_mode.low_level=initialised": (
+        "view of goal points is False, that of this run is True"
     ),
     f"{FROM}.agent.low_level.min_std=0.1": "low level's distribution is",
     f"task=move_box {FROM}.agent.low_level.sees=[boxes]": "low level's view is",
