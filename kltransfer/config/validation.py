@@ -142,6 +142,12 @@ def _check_transfer(config: DictConfig) -> None:
             "a high level that sees proprioception fits one body only: "
             "set agent.high_level.sees=[boxes,task]."
         )
+    fixed = () if config.hl_prior.name == "ar_learned" else ("high_level_prior",)  # it has no weights
+    if all(transfer[module] == "new" for module in modules if module not in fixed):
+        raise ConfigError(
+            "all that is learned is new, so nothing would come from the source: leave transfer_mode out, "
+            f"or its modules as transfer_mode={transfer.name} sets them."
+        )
     policy = ("low_level",) if agent in FLAT_AGENTS else ("high_level", "low_level")
     if all(transfer[module] == "frozen" for module in policy):
         raise ConfigError(
