@@ -66,7 +66,7 @@ class RunFolder:
             ) from error
         try:
             self.config = self._freeze(config, say)
-            self.status = read_status(path)
+            self.status = replace(read_status(path), started=time.time())
         except BaseException:
             self.close()
             raise
@@ -81,12 +81,9 @@ class RunFolder:
 
         Who writes it and when is filled in here.
         """
-        now = time.time()
-        started = self.status.started if self.status.pid == os.getpid() else now
         process = {"pid": os.getpid(), "host": socket.gethostname(), "job_id": _job_id()}
         usual = {"state": state, "budget": self.config.learner_steps, "message": "", "checkpoint": ""}
-        times = {"started": started, "updated": now}
-        self.status = replace(self.status, **{**usual, **values, **process, **times})
+        self.status = replace(self.status, **{**usual, **values, **process, "updated": time.time()})
         self.status.write(self.path)
 
     def close(self) -> None:

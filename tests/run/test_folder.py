@@ -270,6 +270,19 @@ def test_a_block_that_ends_is_a_finished_run(folder: Path, config: DictConfig) -
     assert finished.updated >= running.updated
 
 
+def test_each_start_has_its_own_time_even_where_its_process_has_the_number_of_the_last(
+    folder: Path, config: DictConfig
+) -> None:  # as in containers
+    starts = []
+    for _ in range(2):
+        with RunFolder(folder, config) as run_folder:
+            began = read_status(folder)
+            run_folder.update(learner_steps=5)
+            assert read_status(folder).started == began.started <= began.updated
+        starts.append(began.started)
+    assert starts[0] < starts[1]
+
+
 def test_a_finished_run_stays_as_it_is(folder: Path, config: DictConfig) -> None:
     with RunFolder(folder, config) as run_folder:
         leave_checkpoint(run_folder.path)
