@@ -298,10 +298,11 @@ def steps(value: float) -> str:
         return NOTHING
     if math.isinf(value):
         return "not reached"
+    rounded = float(f"{value:.3g}")  # before the unit is chosen: 999,999 is 1 M
     for unit, name in ((1e6, " M"), (1e3, " k")):
-        if abs(value) >= unit:
-            return f"{value / unit:.3g}{name}"
-    return f"{value:.0f}"
+        if abs(rounded) >= unit:
+            return f"{rounded / unit:g}{name}"
+    return f"{rounded:.0f}"
 
 
 def steps_interval(found: Interval[float]) -> str:

@@ -18,6 +18,7 @@ def test_steps_are_printed_in_the_unit_that_fits() -> None:
         "12",
         "not reached",
     ]
+    assert [tables.steps(n) for n in (999_400, 999_999, 999.7, 2.2e9)] == ["999 k", "1 M", "1 k", "2200 M"]
     assert tables.steps_interval(Interval(1e6, 9e5, math.inf)) == "1 M [900 k, ∞]"
     assert tables.steps_interval(Interval(math.inf, math.inf, math.inf)) == "not reached"
 
