@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from kltransfer.interval import Interval
 from kltransfer.report import tables
+from kltransfer.report.panel import compare
+from kltransfer.report.summary import Threshold, summarise
+
+from .folders import config, write_run
 
 DASH = "\N{EN DASH}"
 
@@ -42,3 +47,33 @@ def test_times_are_printed_in_the_unit_that_fits() -> None:
     assert tables.age(1000.0, now=1090.0) == "90 s ago"
     assert tables.age(1000.0, now=1000.0 + 3 * 86400) == "3 days ago"
     assert tables.age(None) == ""
+
+
+def test_every_cell_of_a_method_and_of_a_run_is_the_number_that_its_head_names(tmp_path: Path) -> None:
+    for seed, end, success in ((0, 40.0, (0.0, 0.5)), (1, 60.0, (0.95, 0.8))):
+        write_run(tmp_path, config(seed=seed), [500_000, 1_000_000], [20.0, end], success=success)
+    (panel,) = compare([tmp_path]).panels
+    threshold = Threshold(0.9)
+    summary = summarise(panel, threshold)
+    table = tables.methods_table(panel, summary, threshold)
+    (method,) = table.rows
+    assert table.title == "Methods at 1 M learner steps"
+    assert {
+        head.replace("\n", ", ").replace(" [95 %]", ""): cell.partition(" [")[0]
+        for head, cell in zip(table.head, method.cells, strict=True)
+    } == {
+        "Method": "AR-1",
+        "Runs": "2 of 2",
+        "Final return, mean ± std": "50.0 ± 14.1",
+        "Final return, IQM": "50.0",
+        "Final success, mean ± std": "65 ± 21 %",
+        "Mean return over the run, IQM": "35.0",
+        "Learner steps to a return of 30, median": "1 M",
+        "Learner steps to a success rate of 0.9, median": "not reached",
+        "Reached, held": "1, 0",
+        "Minutes a run": "166.7",
+    }
+    (seeds,) = tables.seeds_table(panel).rows
+    assert seeds.cells == ("AR-1", "0.50, 0.80", "40.0, 60.0")
+    first = tables.runs_table(panel, summary, tmp_path).rows[0].cells
+    assert first[:6] == ("AR-1", "0", "finished", "1 M of 1 M", "40.0", "50 %")
