@@ -13,7 +13,7 @@ from PIL import Image
 from kltransfer.errors import ReportError
 from kltransfer.report.command import main
 from kltransfer.report.curve import panel_curves
-from kltransfer.report.figure import draw, legend_label
+from kltransfer.report.figure import Kind, draw, legend_label
 from kltransfer.report.panel import compare
 from kltransfer.report.summary import Threshold
 
@@ -158,6 +158,22 @@ def test_curves_are_thin_where_they_do_not_rest_on_all_runs(outputs: Path) -> No
     ends = np.flatnonzero(np.isfinite(np.asarray(thick.get_ydata(), dtype=float)))[-1]
     assert thick.get_linewidth() > thin.get_linewidth()
     assert curves["SVG-0"].steps[ends] <= 900_000 < curves["SVG-0"].steps[ends + 1]
+
+
+@pytest.mark.parametrize(("kind", "middle"), [("mean", 30.0), ("iqm", 15.0)])
+def test_each_kind_of_figure_draws_its_own_middle_and_band(tmp_path: Path, kind: Kind, middle: float) -> None:
+    for seed, value in enumerate((0.0, 10.0, 20.0, 90.0)):
+        write_run(tmp_path, config(seed=seed), STEPS, np.full(20, value))
+    (panel,) = compare([tmp_path]).panels
+    (curve,) = (curves := panel_curves(panel)).values()
+    (axes,) = draw([(panel, curves)], kind, Threshold(0.9)).subfigs[0].axes
+    thick = axes.lines[1]
+    assert thick.get_xydata() == pytest.approx(np.column_stack([curve.steps / 1e6, np.full(200, middle)]))
+    std = np.std([0.0, 10.0, 20.0, 90.0], ddof=1)
+    low, high = (30 - std, 30 + std) if kind == "mean" else (curve.middle.low[0], curve.middle.high[0])
+    (band,) = axes.collections
+    heights = np.asarray(band.get_paths()[0].vertices)[:, 1]
+    assert (heights.min(), heights.max()) == pytest.approx((low, high))
 
 
 def test_the_same_runs_give_the_same_figures(outputs: Path, report: Path, tmp_path: Path) -> None:
