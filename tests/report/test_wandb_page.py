@@ -70,9 +70,15 @@ def test_the_spec_has_a_grid_per_panel_that_finds_and_groups_its_runs(outputs: P
         "transfer_mode.value.name",
         "transfer_mode.value.kl_shaping",
     ]
-    curve = left["panelBankSectionConfig"]["panels"][0]["config"]
-    assert (curve["xAxis"], curve["metrics"]) == ("learner_steps", ["episode_return"])
-    assert (curve["groupAgg"], curve["groupArea"]) == ("mean", "stddev")
+    plots = [panel["config"] for panel in left["panelBankSectionConfig"]["panels"]]
+    assert [plot.get("metrics") for plot in plots[:3]] == [
+        ["episode_return"],
+        ["success_rate"],
+        ["episode_return"],
+    ]
+    for curve in plots[:2]:
+        assert curve["xAxis"] == "learner_steps"
+        assert (curve["groupAgg"], curve["groupArea"]) == ("mean", "stddev")
     assert center["runSets"][0]["name"] == "Move box to target, Ball"
     text = json.dumps(spec, ensure_ascii=False)
     assert "5 runs: 4 finished, 1 failed; 2 of them are mirrored to W&B" in text
