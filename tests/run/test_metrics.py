@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
+from kltransfer.run.curve import draw_curve
 from kltransfer.run.metrics import COLUMNS, TIMES, MetricsLog
 from kltransfer.run.progress import Progress, duration
 from kltransfer.run.status import State
@@ -216,6 +218,26 @@ def test_the_curve_is_drawn_from_any_number_of_rows(file: Path, tmp_path: Path, 
     log.draw_curve(tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_the_curve_shows_return_and_success_of_the_intervals_with_an_episode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    columns = {
+        "learner_steps": [100, 200, 300],
+        "episode_return": [math.nan, 30.0, 60.0],
+        "success_rate": [math.nan, 0.5, 1.0],
+    }
+    draw_curve(tmp_path / "curve.png", columns)
+    panels = {axes.get_ylabel(): axes for axes in drawn[0].axes}
+    for label, values in (("episode return", [30.0, 60.0]), ("success rate", [0.5, 1.0])):
+        (line,) = panels[label].lines
+        assert line.get_xydata() == pytest.approx(np.column_stack([[200, 300], values]))
+        low, high = panels[label].get_ylim()
+        assert low <= 0 and values[-1] <= high
+        assert panels[label].get_xlim() == (0, 300)
 
 
 def test_a_row_that_could_not_be_written_is_there_once_there_is_room(
