@@ -12,12 +12,23 @@ import torch
 from omegaconf import OmegaConf
 
 from kltransfer.checkpoint import load, save
-from kltransfer.errors import CheckpointError, DivergenceError, Preempted, RunFolderError, UserError
+from kltransfer.errors import (
+    CheckpointError,
+    CheckpointNotSaved,
+    DivergenceError,
+    Preempted,
+    RunFolderError,
+    UserError,
+)
 from kltransfer.run import run as run_module
+from kltransfer.run import savepoint as savepoint_module
+from kltransfer.run.metrics import MetricsLog
 from kltransfer.run.run import execute
+from kltransfer.run.savepoint import Savepoint
 from kltransfer.run.status import State, is_finished, read_status
 from kltransfer.training.learner import Learner
 from tests.conftest import Compose
+from tests.parts import make_trainer
 from tests.run.test_run import SMALL
 
 SHORT = [*SMALL, "learner_steps=2000"]
@@ -169,6 +180,37 @@ def test_a_run_that_diverges_stops_as_failed_and_keeps_its_last_good_checkpoint(
     agent = load(tmp_path / "run" / "checkpoint.pt")["agent"]
     assert all(torch.isfinite(value.float()).all() for value in agent.values())
     assert (tmp_path / "run" / "metrics.csv").read_text().count("\n") == 2
+
+
+@pytest.fixture
+def savepoint(compose: Compose, tmp_path: Path) -> Savepoint:
+    log = MetricsLog(tmp_path / "metrics.csv", 4096)
+    return Savepoint(tmp_path, compose(), {}, make_trainer("ar1"), log)
+
+
+@pytest.mark.parametrize(("part", "action"), [("agent", "save"), ("target", "save"), ("agent", "finish")])
+def test_networks_that_are_not_finite_are_never_saved(savepoint: Savepoint, part: str, action: str) -> None:
+    savepoint.save()
+    good = savepoint.file.read_bytes()
+    network: torch.nn.Module = getattr(savepoint.trainer.learner, part)
+    next(network.parameters()).data.fill_(float("inf"))
+    with pytest.raises(DivergenceError, match=r"is not finite at 0 learner steps, and .* holds step 0"):
+        getattr(savepoint, action)()
+    assert savepoint.file.read_bytes() == good
+
+
+def test_a_save_that_fails_after_one_that_went_well_is_told_from_it(
+    savepoint: Savepoint, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, state: object) -> int:
+        raise CheckpointNotSaved(f"{path} could not be saved")
+
+    savepoint.save()
+    assert savepoint.saved
+    monkeypatch.setattr(savepoint_module, "save", full)
+    savepoint.save()
+    assert not savepoint.saved
+    assert "checkpoint.pt could not be saved" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["metrics.csv", "provenance.json", "checkpoint.pt"])
