@@ -118,6 +118,9 @@ def test_restarts_keep_one_id_and_a_new_folder_gets_another(tmp_path: Path) -> N
     files = [file.name for path in directories(folder) for file in path.glob("*.wandb")]
     assert files == [f"run-{run_id(folder)}.wandb"] * 2
     assert run_id(other) != run_id(folder)
+    starts = [inspect(path) for path in directories(folder)]
+    assert [start["exit"][0]["exit_code"] for start in starts] == [1, 0]
+    assert ["preempting" in start for start in starts] == [True, False]
 
 
 def test_a_run_deleted_and_begun_anew_is_a_new_one(tmp_path: Path) -> None:
