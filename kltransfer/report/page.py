@@ -67,10 +67,10 @@ class Section:
         runs = self.panel.runs
         budgets = sorted({run.budget for run in runs if run.budget})
         revisions = sorted({run.revision for run in runs if run.revision})
-        seconds = [run.last("wall_seconds") for run in runs]
+        seconds = [s for s in (run.last("wall_seconds") for run in runs) if s == s]  # NaN without rows
         parts = [
             f"budget {' or '.join(map(steps, budgets))} learner steps" if budgets else "",
-            f"{hours(sum(s for s in seconds if s == s) / 3600)} of wall-clock time over all runs",
+            f"{hours(sum(seconds) / 3600)} of wall-clock time over all runs" if seconds else "",
             f"revision{'s' if len(revisions) > 1 else ''} {', '.join(revisions)}" if revisions else "",
         ]
         return "; ".join(part for part in parts if part)

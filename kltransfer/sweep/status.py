@@ -108,7 +108,7 @@ def total(runs: Sequence[Planned], states: Mapping[Path, State]) -> str:
     counts = count(states[run.folder] for run in runs)
     live = LIVE.intersection(states[run.folder] for run in runs)
     left = f"; {duration(seconds_left(runs, states))} left" if live else ""
-    return f"{len(runs)} runs: {counts}{left}"
+    return f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}: {counts}{left}"
 
 
 def count(states: Iterable[State]) -> str:

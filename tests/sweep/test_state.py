@@ -256,7 +256,7 @@ def test_a_watched_status_is_shown_again_until_nothing_runs(
     timer.start()
     assert status.main([str(tmp_path), "--watch", "0.1"]) == 0
     timer.join()
-    totals = [line for line in capsys.readouterr().out.splitlines() if line.startswith("1 runs")]
-    assert totals[0] == "1 runs: 1 running; 0:05:00 left"
-    assert totals[-1] == "1 runs: 1 lost"
+    totals = [line for line in capsys.readouterr().out.splitlines() if line.startswith("1 run:")]
+    assert totals[0] == "1 run: 1 running; 0:05:00 left"
+    assert totals[-1] == "1 run: 1 lost"
     assert totals.count(totals[0]) > 1

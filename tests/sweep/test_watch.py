@@ -61,7 +61,7 @@ def test_in_a_terminal_the_progress_stands_below_the_changes(tmp_path: Path) -> 
     os.close(master)
     assert "running: a" in shown
     assert "[a] word" in shown
-    assert "1 runs: 1 running; 0:05:00 left" in shown[shown.index("[a] word") :]
+    assert "1 run: 1 running; 0:05:00 left" in shown[shown.index("[a] word") :]
 
 
 def test_the_end_of_a_log_is_shown_and_what_cannot_be_read_is_not(tmp_path: Path) -> None:
