@@ -25,6 +25,7 @@ def test_agents_ship_for_what_was_learned() -> None:
         "ball_move_heavier_box",
         "ball_move_two_boxes",
         "quadruped_go_to_target",
+        *(f"sources/ant_move_box_ar1_{seed}" for seed in (1, 2)),  # seed 0 is ant_move_box
         *(f"sources/ant_move_box_distral_{seed}" for seed in range(5)),
     ]
 
