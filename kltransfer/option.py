@@ -16,7 +16,7 @@ class Rule(Protocol):
 
 @dataclass(frozen=True)
 class Between:
-    """A finite number within bounds, both included; None where there need not be one."""
+    """A finite number from `least` to `most`, both included; with `optional`, None too."""
 
     least: float
     most: float
@@ -33,7 +33,7 @@ class Between:
 
 @dataclass(frozen=True, init=False)
 class OneOf:
-    """One of some words, or true or false."""
+    """One of the `words`, each a string, true or false."""
 
     words: tuple[str | bool, ...]
 
@@ -68,14 +68,14 @@ class NameOf:
     group: str
 
     def advice(self, value: Any) -> str | None:
-        """Return the group for a value that names no file; the config room looks into the folder."""
+        """Return the folder for a value that cannot name a file; `validate` looks for the file itself."""
         plain = isinstance(value, str) and value.replace("_", "").replace("-", "").isalnum()
         return None if plain else f"it must be the name of a file in conf/{self.group}"
 
 
 @dataclass(frozen=True)
 class Text:
-    """Text that matches a regular expression as a whole; None where there need not be one."""
+    """Text that matches the regular expression `pattern` as a whole; with `optional`, None too."""
 
     pattern: str
     wanted: str
@@ -110,7 +110,7 @@ class Layers:
 
 @dataclass(frozen=True)
 class SomeOf:
-    """Some of a few words, each once, at least one."""
+    """A list of one or more of the `words`, each at most once."""
 
     words: tuple[str, ...]
 

@@ -25,7 +25,7 @@ from kltransfer.agent.options import AgentOptions, CriticOptions, PolicyOptions,
 from kltransfer.agent.priors import HighLevelPrior, ar_weights, make_prior
 from kltransfer.envs.spec import GROUPS, ObservationLayout
 
-PART = 256  # simulations for which one thread chooses
+PART = 256  # simulations in each part of a large batch; threads share the parts
 
 
 class View(nn.Module):
@@ -49,7 +49,7 @@ class View(nn.Module):
         self.normaliser = Normaliser(self.size, LEAST_STD if body else LEAST_STD_OF_PLACES)
 
     def select(self, observation: Tensor) -> Tensor:
-        """Return what is seen as it is, the goal's points last: `[..., O]` to `[..., size]`."""
+        """Return the visible values, not normalised, the goal's points last: `[..., O]` to `[..., size]`."""
         if self.range is not None:
             seen = observation.narrow(-1, *self.range)
         else:
@@ -60,7 +60,7 @@ class View(nn.Module):
             return torch.cat([seen, goal_points(observation, self.layout)], dim=-1)
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Return what is seen, normalised: `[..., O]` to `[..., size]`."""
+        """Return the visible values, normalised: `[..., O]` to `[..., size]`."""
         normalised: Tensor = self.normaliser(self.select(observation))
         return normalised
 
@@ -103,7 +103,7 @@ class LowLevel(nn.Module):
 
 
 class Critic(nn.Module):
-    """Q(a, z, x), one or two of them; sees everything."""
+    """One or more action-value functions Q(a, z, x), which see the whole observation."""
 
     def __init__(self, view: View, latent_size: int, action_size: int, options: CriticOptions) -> None:
         super().__init__()
@@ -114,14 +114,15 @@ class Critic(nn.Module):
         )  # type: ignore[assignment]
 
     def forward(self, action: Tensor, latent: Tensor, observation: Tensor) -> Tensor:
-        """Return `[count, ...]` values; actions are clipped to [-1, 1], as the simulator does.
+        """Return `[count, ...]` values of actions `[..., A]`, latents `[..., Z]` and observations `[..., O]`.
 
-        `action` may have leading axes (of samples) that latent and observation lack.
+        Actions are clipped to [-1, 1], as in the simulator. `action` may have more leading axes than the
+        others: those of samples.
         """
         return self.values(action, self.shared(torch.cat([latent, self.view(observation)], dim=-1)))
 
     def shared(self, rest: Tensor) -> list[Tensor]:
-        """Return what a state adds to the first layer of each critic for any action: `[..., H]` each.
+        """Return the part of each critic's first layer that does not depend on the action: `[..., H]` each.
 
         Args:
             rest: latent and what `view` shows, `[..., Z + size]`.
@@ -129,7 +130,7 @@ class Critic(nn.Module):
         return [network.rest(rest) for network in self.networks]
 
     def values(self, action: Tensor, shared: Sequence[Tensor]) -> Tensor:
-        """Return `[count, ...]` values of actions `[..., A]`; `shared` describes the states."""
+        """Return `[count, ...]` values of actions `[..., A]`; `shared` is the result of `self.shared`."""
         clipped = ClipZeroingOutwardGradient.apply(action)
         return torch.stack([f(clipped, state) for f, state in zip(self.networks, shared, strict=True)])
 
@@ -188,7 +189,7 @@ class Agent(nn.Module):
                 module.normaliser.fit(module.select(observation))
 
     def latent(self, innovation: Gaussian, previous: Tensor, first: Tensor) -> Gaussian:
-        """Return pi^H(z_t | x_t), where the history x_t includes z of the step before.
+        """Return pi^H(z_t | x_t), where the history x_t includes z_{t-1}.
 
         Args:
             innovation: the high level's output, over `[..., Z]`.
@@ -217,9 +218,19 @@ def act(
     deterministic: bool = False,
     threads: Executor | None = None,
 ) -> Decision:
-    """Choose z and a for a batch of simulations: samples, or the means if `deterministic`.
+    """Choose z and a for N simulations: samples, or the means if `deterministic`.
 
-    Threads share a large batch. They change nothing in the result: its parts have the same size without them.
+    A batch is computed in parts of `PART` simulations, with threads and without, so threads do not change the
+    result.
+
+    Args:
+        agent: chooses.
+        observation: `[N, O]`.
+        previous: z_{t-1}, `[N, Z]`.
+        first: `[N]`, 1 on the first step of an episode, else 0.
+        generator: draws the noise; on the agent's device.
+        deterministic: take the means of latents and actions.
+        threads: compute the parts at the same time; None: one after the other.
     """
     spread = 0.0 if deterministic else 1.0
     noise = [
@@ -251,5 +262,5 @@ def decide(
 
 
 def join(parts: Sequence[Tensor]) -> Tensor:
-    """Return one batch."""
+    """Return the parts as one batch."""
     return parts[0] if len(parts) == 1 else torch.cat(tuple(parts))

@@ -51,5 +51,5 @@ def entropy(p: Gaussian) -> Tensor:
 
 
 def standard_normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Draw noise on the generator's device."""
+    """Draw standard normal noise of a shape, on the generator's device."""
     return torch.randn(shape, generator=generator, device=generator.device)

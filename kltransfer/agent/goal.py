@@ -16,9 +16,9 @@ def goal_points_size(layout: ObservationLayout) -> int:
 def goal_points(observation: Tensor, layout: ObservationLayout) -> Tensor:
     """Return where each predicate's mover and destination are, in metres, in the egocentric frame.
 
-    The observation has the positions of all objects and a code of the goal, two one-hots per predicate. To
-    use them, a network has to learn the products of both. These are those products, for the centres:
-    sum_i mover_i place_i and sum_j destination_j place_j.
+    The observation holds the positions of all objects, and a goal code of two one-hots per predicate. Without
+    the goal points, a network has to learn the products of the code and the positions. The goal points are
+    these products. For the centres they are sum_i mover_i place_i and sum_j destination_j place_j.
 
     Args:
         observation: `[..., O]`.

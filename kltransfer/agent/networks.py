@@ -82,21 +82,22 @@ def after_first_product(hidden: Sequence[int]) -> list[nn.Module]:
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[Any]:
-    """Return the context of what is computed in float32, whatever hidden layers compute in.
+    """Return a context in which torch computes in float32, also where hidden layers use bfloat16.
 
-    Where nothing is cast, as in the actor, torch.autocast must not be entered: on leaving it, a thread clears
-    a cache of all threads, and waits for ever if another one compiles just then.
+    Where autocast is off, as in the actor, the context does nothing. It must not enter torch.autocast there:
+    a thread that leaves torch.autocast clears a cache of all threads, and waits for ever if another thread
+    compiles at that moment.
     """
     device = x.device.type
     return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
 
 class ClipZeroingOutwardGradient(torch.autograd.Function):
-    """Clip actions, or their means, to [-1, 1]; outside, set gradients to zero that lead further out.
+    """Clip actions, or their means, to [-1, 1], and set to zero the gradients that lead further outside.
 
-    A gradient that leads back in passes unchanged: see the zeroing and the inverting gradients of
-    Hausknecht and Stone (2016). A plain clip gives no gradient outside, and a tanh gives almost none near
-    the bounds, so a policy that saturates in all states would stay there.
+    A gradient that leads back inside passes unchanged: see the zeroing and the inverting gradients of
+    Hausknecht and Stone (2016). A plain clip has no gradient outside, and a tanh has almost none near the
+    bounds. With either, a policy whose actions are at the bounds in all states would stay there.
     """
 
     @staticmethod
@@ -110,16 +111,16 @@ class ClipZeroingOutwardGradient(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """Set to zero what leads outwards."""
         (excess,) = ctx.saved_tensors
-        # Descent moves against the gradient, so outwards where the signs of excess and gradient differ.
+        # Descent moves against the gradient: outwards where excess and gradient have different signs.
         return gradient.masked_fill(excess * gradient < 0, 0.0)
 
 
 class GaussianHead(nn.Module):
     """The last layer of a policy: features to a Gaussian with bounded standard deviation.
 
-    The bounds keep an entropy bonus from driving the std to infinity where the critic clips its actions.
-    A bounded mean stays in [-1, 1], the range of actions. Beyond it, two means act alike but differ in
-    likelihood, and Retrace would cut its traces.
+    The critic clips actions. Without the upper bound, an entropy bonus would therefore drive the std to
+    infinity. A bounded mean stays in [-1, 1], the range of actions. Two means beyond that range are clipped
+    to the same action, but their likelihoods differ, and Retrace would cut its traces.
     """
 
     def __init__(self, input_size: int, size: int, options: NetworkOptions) -> None:

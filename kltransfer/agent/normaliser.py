@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 LEAST_STD = 1e-2
 LEAST_STD_OF_PLACES = 0.2  # metres, in a view without proprioception
-CONSTANT = 1e9  # in place of a smaller std
+CONSTANT = 1e9  # replaces a std below the least one, so that the value is shown as 0
 BOUND = 5.0
 
 
@@ -16,13 +16,13 @@ class Normaliser(nn.Module):
     layer would see almost nothing of the target. The statistics are buffers, so they are saved and
     transferred with the weights that were trained on them.
 
-    A value that hardly varies is shown as 0: nothing is learned of it, and on another body it can be far
-    from its mean. Heights are such values: they are measured from the body's centre, so those of targets and
-    boxes depend on the body, and sway with it. A view that serves several bodies shows none of them.
+    A value that hardly varies is shown as 0: a network learns nothing from it, and on another body it can be
+    far from its mean. The heights of targets and boxes are such values. They are measured from the body's
+    centre, so they depend on the body and move with it. A view that serves several bodies shows no heights.
 
     Args:
-        size: of what is normalised.
-        least_std: a value that varies less is shown as 0.
+        size: number of values.
+        least_std: a value whose std is below this is shown as 0.
     """
 
     def __init__(self, size: int, least_std: float = LEAST_STD) -> None:

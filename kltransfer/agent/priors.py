@@ -13,7 +13,7 @@ from kltransfer.agent.options import NetworkOptions, PriorOptions
 
 
 def ar_weights(coefficient: float, first: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the AR(1) weights of z of the step before and of the innovation, each `[..., 1]`.
+    """Return the AR(1) weights of z_{t-1} and of the innovation u_t, each `[..., 1]`.
 
     Args:
         coefficient: c, in [0, 1).
@@ -36,7 +36,7 @@ class AR1(nn.Module):
         return Gaussian(carry * previous, scale.expand_as(previous))
 
     def innovation_kl(self, policy: Gaussian, previous: Tensor, first: Tensor) -> Tensor:
-        """Return the KL of a policy's innovation against the prior's, N(0, 1): `[...]`."""
+        """Return the KL of a policy's innovation against the prior's, N(0, 1), in nats: `[...]`."""
         return kl_standard_normal(policy)
 
 
@@ -60,17 +60,17 @@ class LearnedAR(nn.Module):
         )
 
     def forward(self, previous: Tensor, first: Tensor) -> Gaussian:
-        """Return pi_0^H(z_t | z_{t-1}); the first step of an episode sees zeros and a flag."""
+        """Return pi_0^H(z_t | z_{t-1}): `[..., Z]` and `[...]` to a Gaussian over `[..., Z]`."""
         carry, scale = ar_weights(self.coefficient, first)
         mean, std = self.innovation(self.inputs(previous, first))
         return Gaussian(carry * previous + scale * mean, scale * std)
 
     def innovation_kl(self, policy: Gaussian, previous: Tensor, first: Tensor) -> Tensor:
-        """Return the KL of a policy's innovation against the prior's: `[...]`."""
+        """Return the KL of a policy's innovation against the prior's, in nats: `[...]`."""
         return kl(policy, self.innovation(self.inputs(previous, first)))
 
     def inputs(self, previous: Tensor, first: Tensor) -> Tensor:
-        """Return what the network sees: z of the step before, and a flag for there being none."""
+        """Return the network's input `[..., Z + 1]`: z_{t-1} and 0; on an episode's first step, zeros and 1."""
         flag = first.unsqueeze(-1)
         return torch.cat([previous * (1 - flag), flag], dim=-1)
 

@@ -83,7 +83,10 @@ class BatchEnvironment:
         return self._was_active.copy()
 
     def reset(self) -> TimeStep:
-        """Start a new episode in every simulation; episodes under way are not reported."""
+        """Start a new episode in every simulation; `pop_episodes` leaves out the episodes that it cuts off.
+
+        Raises ValueError where the room is too small for the body, see `draw_placement`.
+        """
         self._over[:] = True
         return self.step(np.zeros((self.num_simulations, self.action_size), np.float32))
 
@@ -151,7 +154,7 @@ class BatchEnvironment:
         self._episodes = [Episodes(*arrays) for arrays in state["episodes"]]
 
     def view(self, simulation: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
-        """Return one simulation to render; the parts of a goal have one colour.
+        """Return one simulation to render; mover and destination of a predicate have the same colour.
 
         Every call returns the same two objects, so a renderer is built once. They have no effect on the
         simulations.

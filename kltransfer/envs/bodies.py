@@ -65,7 +65,8 @@ class Body:
     frame: a site at the root with x forward and z up, the origin of the egocentric frame.
     add_root_joints: gives the body's attachment frame the joints that move it in the world.
     root_qpos: (position [n, 2] in metres, yaw [n] in radians) to the body's first positions [n, .].
-    noslip_iterations: MuJoCo's passes against slip that fast physics takes; exact takes dm_control's 5.
+    noslip_iterations: number of MuJoCo's passes against slip with `physics=fast`; with `exact` it is 5, as in
+        dm_control.
     """
 
     name: str

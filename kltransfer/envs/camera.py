@@ -35,7 +35,7 @@ class Camera:
         self.renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
 
     def draw(self, simulation: int = 0) -> Frame:
-        """Draw the present state of one simulation."""
+        """Draw the present state of one simulation: [SIZE, 2 * SIZE, 3], from above and from behind."""
         _, data = self.environment.view(simulation)
         pictures = []
         for camera in self.cameras:
@@ -74,7 +74,7 @@ def above(environment: BatchEnvironment, model: mujoco.MjModel) -> mujoco.MjvCam
 
 
 def behind(environment: BatchEnvironment, model: mujoco.MjModel) -> mujoco.MjvCamera:
-    """Return a camera that follows the body and always looks in the direction that is up in `above`."""
+    """Return a camera that follows the body and looks along the world's +y, which is up in `above`."""
     camera = mujoco.MjvCamera()
     camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
     camera.trackbodyid = model.site_bodyid[environment.scene.frame]

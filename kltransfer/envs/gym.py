@@ -34,12 +34,13 @@ RENDER_MODES = ["rgb_array"]
 
 
 class GymVectorEnv(VectorEnv[Observation, Array, Any]):
-    """Step N simulations of one body and task; the step after an episode's last one starts the next.
+    """Step N simulations of one body and task; the step after an episode's last step starts the next episode.
 
-    That is Gymnasium's next-step autoreset: the action of such a step is ignored and its reward is 0.
-    `info` holds two arrays: `success` [N], whether the bonus was just paid, and `predicates` [N, P],
-    which parts of the goal hold now. Where the physics fails the episode is truncated, with the
-    observation of the step before and `info["diverged"]` true.
+    That is Gymnasium's next-step autoreset: the action of such a step is ignored and its reward is 0. Where
+    the physics fails, the episode is truncated, with the observation of the step before.
+
+    `info` holds three arrays: `success` [N], whether the bonus was just paid; `predicates` [N, P], which
+    parts of the goal hold now; and `diverged` [N], whether the physics just failed.
 
     Args:
         num_envs: N.
@@ -47,9 +48,9 @@ class GymVectorEnv(VectorEnv[Observation, Array, Any]):
         arena: options of the room that differ from those of `kltransfer body=.. task=..`.
         observations: `vector` for one array [N, D], `groups` for a dictionary of the groups that are
             not empty (see `ObservationLayout`).
-        num_threads: that the physics uses.
-        render_mode: None or `rgb_array`, which needs MUJOCO_GL=egl or osmesa in the environment of the
-            process.
+        num_threads: threads of the physics.
+        render_mode: None or `rgb_array`. The latter needs the environment variable MUJOCO_GL=egl or osmesa
+            before Python starts.
     """
 
     metadata = {  # noqa: RUF012 - as Gymnasium has it
@@ -69,7 +70,7 @@ class GymVectorEnv(VectorEnv[Observation, Array, Any]):
         num_threads: int = 1,
         render_mode: str | None = None,
     ) -> None:
-        """Build the scene. Raises ValueError for a word that is not known."""
+        """Build the scene. Raises ValueError for an unknown name or option."""
         if observations not in FORMS:
             raise ValueError(f"unknown observations {observations!r}: choose among {', '.join(FORMS)}")
         if render_mode not in (None, *RENDER_MODES):
@@ -94,7 +95,7 @@ class GymVectorEnv(VectorEnv[Observation, Array, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, Info]:
-        """Start a new episode in every simulation, from `seed` on if it is given; no options are known."""
+        """Start a new episode in every simulation. `seed` seeds the starts; `options` is ignored."""
         super().reset(seed=seed)
         self._batch.rng = self.np_random
         step = self._batch.reset()
@@ -104,7 +105,11 @@ class GymVectorEnv(VectorEnv[Observation, Array, Any]):
         return self._arrange(step.observation), self._info(success=nobody, diverged=nobody.copy())
 
     def step(self, actions: Array) -> tuple[Observation, Array, Mask, Mask, Info]:
-        """Advance every simulation by one control step; actions [N, A] are clipped to [-1, 1]."""
+        """Advance every simulation by one control step; actions [N, A] are clipped to [-1, 1].
+
+        Returns the observation, reward [N], terminated [N], truncated [N] and info. Raises ValueError for
+        actions of another shape.
+        """
         step = self._batch.step(np.asarray(actions, np.float32))
         diverged = step.first & ~self._ended
         if diverged.any():
@@ -152,15 +157,15 @@ class GymVectorEnv(VectorEnv[Observation, Array, Any]):
 
 
 class GymEnv(gymnasium.Env[Observation, Array]):
-    """Step one simulation; the same numbers as those of a `GymVectorEnv` of one.
+    """Step one simulation, with the same results as a `GymVectorEnv` with one simulation.
 
-    Takes the same arguments, except `num_envs` and `num_threads`.
+    The arguments are the same too, except `num_envs`, which is 1.
     """
 
     metadata = {"render_modes": RENDER_MODES, "render_fps": 10}  # noqa: RUF012 - as Gymnasium has it
 
     def __init__(self, *, render_mode: str | None = None, **options: Any) -> None:
-        """Build the scene. Raises ValueError for a word that is not known."""
+        """Build the scene. Raises ValueError for an unknown name or option."""
         self._vector = GymVectorEnv(1, render_mode=render_mode, **options)
         self.render_mode = render_mode
         self.metadata = {**self.metadata, "render_fps": self._vector.metadata["render_fps"]}
@@ -170,7 +175,7 @@ class GymEnv(gymnasium.Env[Observation, Array]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, Info]:
-        """Start a new episode, from `seed` on if it is given; no options are known."""
+        """Start a new episode. `seed` seeds the starts; `options` is ignored."""
         super().reset(seed=seed)
         self._vector.np_random = self.np_random
         observation, info = self._vector.reset()

@@ -16,7 +16,7 @@ from kltransfer.envs.tasks import load_task
 
 
 def load(body: str, task: str, seed: int, arena: Arena | None = None) -> "SingleEnvironment":
-    """Load a task of the paper by name, in the authors' arena unless another is given.
+    """Load a task of the paper by name; without `arena`, in the room of the authors' release, see `Arena`.
 
     Raises ValueError for an unknown body or task.
     """
@@ -24,7 +24,7 @@ def load(body: str, task: str, seed: int, arena: Arena | None = None) -> "Single
 
 
 class SingleEnvironment(dm_env.Environment):
-    """Wrap a batch of one simulation; the same numbers bit for bit.
+    """Wrap a batch of one simulation, with the same results bit for bit.
 
     Observations are a dict of the three groups of `ObservationLayout`. A failure of the physics
     raises dm_control's PhysicsError; the next step then starts a new episode.
@@ -34,7 +34,7 @@ class SingleEnvironment(dm_env.Environment):
         """Build the scene; raise ValueError for an unknown body."""
         self._batch = BatchEnvironment(body, task, arena, num_simulations=1, seed=seed)
         self._physics: Physics | None = None
-        self._reset_next_step = False  # after a failure; after a last step the batch resets by itself
+        self._reset_next_step = False  # True after a failure; after a last step the batch resets by itself
 
     def reset(self) -> dm_env.TimeStep:
         """Start a new episode."""

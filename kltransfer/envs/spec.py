@@ -1,4 +1,4 @@
-"""What other rooms need to know of environments: tasks, arenas, observations, steps, protocols.
+"""What the other packages need to know of environments: tasks, arenas, observations, steps, protocols.
 
 Nothing here imports MuJoCo.
 """
@@ -24,7 +24,7 @@ PHYSICS = ("fast", "exact")
 
 @dataclass
 class Task:
-    """What is in the room and what an episode asks; conf/task explains each option."""
+    """What is in the room and what an episode asks; conf/task/go_to_target.yaml explains each option."""
 
     name: Annotated[str, NameOf("task")] = "go_to_target"
     targets: Annotated[int, Between(0, 16)] = 3
@@ -71,9 +71,10 @@ class Task:
 
 @dataclass
 class Arena:
-    """The measures of the room; conf/config.yaml explains each option.
+    """The measures of the room and the time steps of the simulation.
 
-    The defaults are those of the authors' release.
+    conf/room/authors.yaml and conf/config.yaml explain the options. Their defaults are those of the authors'
+    release, except that `physics` is `fast`.
 
     The room is a square of cells: one ring of walls, inside it one ring that starts empty, inside
     that `room_cells(task)` squared cells that each hold the body or one object at the start.

@@ -87,9 +87,10 @@ def reward_and_termination(active: Mask, was_active: Mask, fallen: Mask, timed_o
     active, was_active: [N, P], the predicates at the end of this step and of the step before (false
     before an episode's first step); fallen, timed_out: [N], at the end of this step.
 
-    Each predicate pays 10 when it becomes true and costs 10 when it becomes false. If all were true
-    a step ago the episode pays 50 and terminates now, with 40 net if an object has just left.
-    Falling over terminates without penalty. The time limit does not terminate: discount 1.
+    Each predicate pays 10 when it becomes true and costs 10 when it becomes false. If all were true at the
+    end of the step before, this step pays 50 and the episode terminates. The step then pays 40 in all if one
+    of them has just become false. A fall terminates the episode without a penalty. The time limit ends the
+    episode but does not terminate it: the discount is 1.
     """
     success: Mask = np.logical_and.reduce(was_active, axis=1)
     change = active.sum(axis=1, dtype=np.float32) - was_active.sum(axis=1, dtype=np.float32)

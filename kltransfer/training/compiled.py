@@ -59,17 +59,17 @@ class CompiledLosses:
         while made is None:
             try:
                 made = gradients_of(self.compiled)
-            except Exception as error:  # the plain losses are well: whatever it is, the compiler is the cause
+            except Exception as error:  # the plain losses worked above, so the compiler is the cause
                 unfinished = BUILT.search(str(error))
                 if unfinished is not None and unfinished[1] not in removed:
-                    # A signal ended a compiler at work. Torch would try its library at every start.
+                    # A signal ended the compiler early. Torch would load the broken library at every start.
                     Path(unfinished[1]).unlink(missing_ok=True)
                     removed.add(unfinished[1])
                     continue
                 reason = next(iter(str(error).splitlines()), type(error).__name__)
                 raise CompileError(
                     f"torch {torch.__version__} cannot compile the losses ({reason[:200]}): set "
-                    "algorithm.compile=false, or mend the C++ compiler."
+                    "algorithm.compile=false, or repair the C++ compiler."
                 ) from error
         for name, parameters in learning.items():
             if parameters:

@@ -126,12 +126,15 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned, bit for bit; on another kind of device with other noise.
+        """Go on from what `state_dict` returned.
 
+        The learner goes on bit for bit, except on another kind of device, where it draws other noise.
         Raises ValueError for counts of updates that no training reaches.
         """
         if not 0 <= state["summed"] <= state["updates"] <= MOST_UPDATES:
-            raise ValueError(f"{state['summed']} of {state['updates']} updates are no counts")
+            raise ValueError(
+                f"summed={state['summed']} and updates={state['updates']} cannot be numbers of updates"
+            )
         self.target.load_state_dict(state["target"])
         self.optimizer.load_state_dict(state["optimizer"])
         if state["generator"].shape == self.generator.get_state().shape:

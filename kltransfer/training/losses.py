@@ -46,12 +46,12 @@ class Unroll(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """The losses, and the metrics to log."""
+    """The losses, each a scalar, and the metrics to log."""
 
     policy: Tensor
     critic: Tensor
     prior: Tensor
-    means: Tensor  # METRICS, averaged over the window
+    means: Tensor  # [len(METRICS)], averages over the valid transitions of the windows
 
     @property
     def total(self) -> Tensor:
@@ -69,15 +69,18 @@ def latent_chain(
 ) -> tuple[Tensor, Tensor]:
     """Roll `z_t = c_t z_{t-1} + sqrt(1 - c_t^2) u_t` through a window; return (z_t, constant z_{t-1}).
 
-    The window's first predecessor is the actor's, because no step of the window can produce it; the paper
-    samples every z again. Predecessors are constants: the critic knows what z_t does to the future, as for
-    Q's own input z.
+    Every z_t of the window is sampled again, as in the paper. Only z_{t-1} of the window's first step is the
+    actor's, because no step of the window produces it. No gradient passes through z_{t-1}: the critic already
+    values what z_t does to the future.
 
     Args:
         innovation: u_t, `[T, B, Z]`.
         start: z before the window, `[B, Z]`.
         first: `[T, B]`; c_t is 0 there.
         coefficient: c.
+
+    Returns:
+        z_t and z_{t-1}, `[T, B, Z]` each.
     """
     if coefficient == 0:
         return innovation, torch.cat([start.unsqueeze(0), innovation[:-1].detach()])
@@ -127,12 +130,12 @@ def algorithm1(
     kl_cost: float,
     entropy_cost: float,
 ) -> Losses:
-    """Compute the losses of Algorithm 1, with its slips corrected (docs/paper.md).
+    """Compute the losses of Algorithm 1, with its misprints corrected (docs/paper.md).
 
     Args:
-        agent: theta, phi, psi; learns.
-        target: theta', phi', psi'; its parameters take no gradient.
-        window: from the replay.
+        agent: the agent that learns, with the parameters theta, phi and psi.
+        target: the target networks theta', phi' and psi', whose parameters take no gradient.
+        window: B windows of K + 1 steps from the replay.
         noise: of the latents and of the M action samples.
         discount: gamma.
         returns: `retrace` or `peng`, see `kltransfer.training.returns`.
@@ -147,7 +150,7 @@ def algorithm1(
     total_kl = kl_high + kl_low
     low_entropy = entropy(policy.low)
 
-    # Q's own input z is a constant: through it, the high level would chase the critic's errors.
+    # Q's input z is a constant. A gradient through it would teach the high level to exploit Q's errors.
     # The statistics that normalise observations are the same in both networks.
     rest = torch.cat([policy.latent.detach(), agent.critic.view(window.observation)], dim=-1)
     shared = target.critic.shared(rest)

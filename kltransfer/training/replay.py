@@ -59,7 +59,7 @@ class Replay:
         self.capacity, self.simulations = capacity, simulations
         self.widths = [sizes[name] if name in VECTORS else 1 for name in Window._fields]
         self.ring = torch.zeros(capacity, simulations, sum(self.widths), device=device)
-        # What a captured update reads where it is: the oldest step held, and how many are held.
+        # The oldest step held, and how many are held: a tensor, because the CUDA graph of an update reads it.
         self.extent = torch.zeros(2, dtype=torch.long, device=device)
         self.added = 0  # steps of each simulation, ever
         self.saved = 0  # steps of each simulation that are in a segment
@@ -94,7 +94,7 @@ class Replay:
         self._end_at(stop)
 
     def _end_at(self, stop: int) -> None:
-        """Say that the ring holds what came before step `stop`."""
+        """Note that the newest step in the ring is the one before `stop`."""
         self.added = stop
         oldest = max(0, stop - self.capacity)
         self.extent.copy_(torch.tensor([oldest, stop - oldest]))
@@ -106,8 +106,8 @@ class Replay:
     def sample(self, batch_size: int, length: int, generator: torch.Generator) -> Window:
         """Draw `[length, batch_size]` windows from the ring.
 
-        The actor's rows must hold at least `length` steps of each simulation. What changes from round to
-        round is read from tensors, so that a captured call stays right.
+        The ring must hold at least `length` steps of each simulation. The call reads from a tensor which
+        steps the ring holds, so a CUDA graph that has captured it stays right in later rounds.
         """
         oldest, held = self.extent
         windows = held - (length - 1)
@@ -124,7 +124,10 @@ class Replay:
         return (share * bound).long()
 
     def save(self, folder: Path) -> dict[str, Any]:
-        """Write the steps since the last save as one segment; return what a checkpoint must hold."""
+        """Write the steps since the last save as one segment; return what a checkpoint must hold.
+
+        Raises `CheckpointNotSaved` or OSError where the segment cannot be written.
+        """
         start = max(self.saved, self.added - self.capacity)
         if start < self.added:
             folder.mkdir(exist_ok=True)

@@ -98,7 +98,11 @@ class Trainer:
         return self.actor.collect(self.regime.round_steps), perf_counter()
 
     def updates_due(self) -> int:
-        """Return how many updates keep the replay ratio, or use up the budget."""
+        """Return how many updates this round does: as many as the replay ratio allows and the budget needs.
+
+        0 before the replay holds `min_replay_size` control steps. The first update comes then, even if the
+        ratio does not allow it yet.
+        """
         regime, options = self.regime, self.learner.options
         if self.replay.size < regime.min_replay_size:
             return 0
@@ -108,15 +112,15 @@ class Trainer:
         return max(0, min(max(1, allowed), needed) - self.learner.updates)
 
     def passed(self, last: int, interval: int) -> bool:
-        """Say whether a multiple of the interval, or the budget's end, was passed since `last`."""
+        """Return whether the learner has passed a multiple of the interval, or the budget, since `last`."""
         steps = self.learner.steps
         return steps // interval > last // interval or (steps >= self.learner_steps and steps > last)
 
     def count_episodes(self) -> None:
-        """Count the episodes that have ended.
+        """Count the episodes that have ended; none before every simulation has ended one.
 
-        None is counted before every simulation has ended one: the first to end are the short ones, successes
-        and falls.
+        The first episodes to end are the short ones, successes and falls. If they were counted at once, the
+        first rows would be about them alone.
         """
         if self.replay.added < self.longest_episode:
             return

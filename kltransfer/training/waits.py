@@ -36,4 +36,4 @@ class Waits:
         if self.actor >= self.rounds or self.learner >= self.rounds:
             return said
         balanced = replay_ratio * (self.rounds - self.actor) / (self.rounds - self.learner)
-        return f"{said}; neither would at regime.replay_ratio={balanced:.2g}"
+        return f"{said}; neither would wait at regime.replay_ratio={balanced:.2g}"
