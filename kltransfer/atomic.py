@@ -31,8 +31,8 @@ def read_file(path: Path, size: int = -1) -> bytes:
 def read_json(path: Path, kind: type[T], problems: list[str] | None = None) -> T | None:
     """Return what a JSON file holds as a `kind`: a dict, a list, or a dataclass of plain fields.
 
-    None where there is no file, or where it is damaged: then a sentence that names it is added to
-    `problems`. Keys that a dataclass does not have are left out.
+    Returns None where there is no file, and where the file is damaged. For a damaged file, a sentence that
+    names it is added to `problems`. Keys that a dataclass does not have are left out.
     """
     try:
         return parse(json.loads(read_file(path)), kind)

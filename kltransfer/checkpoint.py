@@ -71,9 +71,10 @@ def load(path: Path) -> Any:
 def check_form(found: Any, expected: Any, where: str) -> None:
     """Raise `CheckpointError` if `found` has another structure than `expected`; `where` names it.
 
-    Tensors must agree in type and shape (a generator's state only in type), dicts in their keys, numbers in
-    their kind; an integer may stand for a float. An empty dict and an empty list stand for any, None for
-    anything, and the first entry of a list for all.
+    Tensors must have the same type and shape; uint8 ones, the states of generators, only the same type and
+    number of dimensions. Dicts must have the same keys, and other values the same type; an int may stand for
+    a float. In `expected`, an empty dict or list allows any dict or list, and None allows any value. The
+    first entry of a list describes all entries.
     """
     if isinstance(expected, Tensor):
         fits = isinstance(found, Tensor) and (found.dtype, found.ndim) == (expected.dtype, expected.ndim)

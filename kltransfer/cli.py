@@ -104,7 +104,7 @@ def _compose_and_run() -> BaseException | None:
     If it were raised through Hydra, Hydra would print a line of its own above it.
     """
     failures: list[BaseException] = []
-    # Hydra reads no word behind a flag that other words stand before.
+    # Where words stand before -m, Hydra does not read the words after it, so -m is moved to the front.
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
     for word in sys.argv[1:]:
         group, _, value = word.partition("=")

@@ -20,7 +20,7 @@ INTERRUPTED = 130  # as shells say: 128 + SIGINT
 
 def kltransfer() -> NoReturn:
     """Run `kltransfer`."""
-    if "--version" in sys.argv[1:]:  # Hydra would tell its own
+    if "--version" in sys.argv[1:]:  # Hydra would print its own version
         print(f"kltransfer {__version__}")
         sys.exit()
     if {"-h", "--help"}.intersection(sys.argv[1:]):
@@ -75,7 +75,7 @@ def _run(name: str, module: str) -> NoReturn:
 
 
 def forgive_closed_output() -> None:
-    """Drop output that cannot be printed: `head` has ended, a disk is full, it is closed."""
+    """Drop output that cannot be written, for example because a pipe to `head` or the output is closed."""
     for name, stream in (("stdout", sys.__stdout__), ("stderr", sys.__stderr__)):
         if stream is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))

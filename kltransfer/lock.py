@@ -15,10 +15,11 @@ _FLOCK = "hhqqi"  # Linux's struct flock: type, whence, start, length, pid
 
 
 def lock(path: Path, on_wait: Callable[[], None] | None = None) -> int:
-    """Lock a file, create it if need be, and return its descriptor: closing that releases the lock.
+    """Lock a file and return its descriptor; closing the descriptor releases the lock.
 
-    With `on_wait`, waits while another process holds the lock and calls `on_wait` again and again, which
-    may end the waiting by raising. Raises BlockingIOError without `on_wait`, and OSError.
+    A missing file is created. While another process holds the lock, `on_wait` is called every POLL_SECONDS;
+    it may raise to end the waiting. Without `on_wait`, raises BlockingIOError in that case. Raises OSError if
+    the file cannot be opened.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     try:

@@ -70,7 +70,7 @@ class LearnedAR(nn.Module):
         return kl(policy, self.innovation(self.inputs(previous, first)))
 
     def inputs(self, previous: Tensor, first: Tensor) -> Tensor:
-        """Return the network's input `[..., Z + 1]`: z_{t-1} and 0; on an episode's first step, zeros and 1."""
+        """Return the input `[..., Z + 1]`: z_{t-1} and 0; on the first step of an episode, zeros and 1."""
         flag = first.unsqueeze(-1)
         return torch.cat([previous * (1 - flag), flag], dim=-1)
 

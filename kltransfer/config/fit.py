@@ -45,7 +45,7 @@ def _pairs(source: DictConfig, config: DictConfig) -> Iterator[tuple[str, Any, A
         yield "low level's layers", list(theirs.low_level.hidden), list(ours.low_level.hidden)
         yield "default policy's view", default_view(source), default_view(config)
         groups |= set(default_view(config))
-        if mode.low_level != "new":  # that of a flat agent sees more than its default policy
+        if mode.low_level != "new":  # a flat agent's low level sees more than its default policy
             groups |= set(ours.low_level.sees)
     if mode.name == "body" or mode.high_level != "new":
         yield "high level's distribution", head(theirs.high_level), head(ours.high_level)

@@ -76,9 +76,10 @@ def frozen(content: Any) -> DictConfig:
 
 
 def read_yaml(file: Path) -> Any:
-    """Return what a YAML file of a run holds, as OmegaConf's. Raises OSError, ValueError or YAMLError.
+    """Return the content of a YAML file of a run, as OmegaConf's. Raises OSError, ValueError or YAMLError.
 
-    No run writes an alias or nests deeply, and a few such lines could fill the memory.
+    Raises ValueError for aliases and for deep nesting too. No run writes them, and a few lines of them could
+    fill the memory.
     """
     text, depth = read_file(file).decode(), 0
     for event in yaml.parse(text):
@@ -89,7 +90,10 @@ def read_yaml(file: Path) -> Any:
 
 
 def refuse_interpolations(content: Any) -> None:
-    """Raise `ConfigError` for a frozen config with interpolations: resolved, they would read this machine."""
+    """Raise `ConfigError` for a frozen config with interpolations.
+
+    To resolve one could read a value of this machine, such as an environment variable.
+    """
     if isinstance(content, DictConfig):
         content = OmegaConf.to_container(content)
     if any(isinstance(leaf, str) and INTERPOLATION.search(leaf) for leaf in _leaves(content)):

@@ -46,10 +46,10 @@ ABSENT = _Absent()
 
 
 def config_hash(config: DictConfig, seeds: bool = True) -> str:
-    """Return the SHA-256 of all options that determine the result: all but FREE.
+    """Return the SHA-256 of all options that determine the result: all except FREE.
 
-    Without transfer the transfer's seed has no effect and does not count. Without `seeds` two runs that
-    differ only in their random numbers are the same.
+    Without transfer, `transfer_seed` has no effect and does not count. With `seeds=False` no seed counts: two
+    runs that differ only in their seeds have the same hash.
     """
     content = _without_free(_content(config))
     for key in _unused(content) if seeds else ("seed", "transfer_seed"):
@@ -63,9 +63,9 @@ def reconcile(
 ) -> tuple[DictConfig, dict[str, tuple[Any, Any]]]:
     """Return the config that a frozen run goes on with, and what differs: option to (frozen, asked).
 
-    With `keep_all` the frozen values hold and every difference is returned. Without it the FREE options
-    are taken from `asked`, and only the differences in the others are returned. Options that were added
-    to the schema since take the value asked for, FREE ones that have left it are left out.
+    With `keep_all` the frozen values are kept and every difference is returned. Without it the FREE options
+    are taken from `asked`, and only the differences in the other options are returned. An option that the
+    frozen config lacks takes its value from `asked`. A FREE option that no longer exists is left out.
     """
     new = _content(asked)
     old = without_gone(_content(frozen))
@@ -81,9 +81,10 @@ def reconcile(
 
 
 def foreign(theirs: Any, ours: DictConfig) -> dict[str, tuple[Any, Any]]:
-    """Return the options that decide the result and that the config of a checkpoint has another value for.
+    """Return the options that decide the result and differ in a checkpoint's config: to (theirs, ours).
 
-    Options that the program has gained since are no difference. Raises ValueError for no config.
+    An option that the checkpoint's config does not have is not a difference. Raises ValueError if `theirs` is
+    not a mapping.
     """
     if not isinstance(theirs, dict):
         raise ValueError("its config is not a mapping")

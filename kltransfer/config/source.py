@@ -25,12 +25,14 @@ _FORBIDDEN = ("transfer_mode", "transfer_seed", "label", "experiment", "command"
 
 
 def source_config(config: DictConfig, conf: Path) -> DictConfig | None:
-    """Return the config of the run that `config` transfers from, None where there is none to train.
+    """Return the config of the run that `config` transfers from, None where no such run has to be trained.
 
-    That is for no transfer, and for a source given as a checkpoint. The source is the run itself from
-    scratch, with the entries of `transfer_mode.source` on top: groups by the name of their YAML in `conf`,
-    options by their name. What the transfer asks of the high level's view holds for its source too.
-    Raises `ConfigError`, also for a source whose modules cannot serve the run.
+    There is none without a transfer, and none for a source that is given as a checkpoint. Otherwise the
+    source's config is that of the run itself from scratch, changed by the entries of `transfer_mode.source`:
+    a group's entry is the name of a YAML in `conf`, an option's entry is its value. In a body transfer the
+    high level of the source sees what that of the run sees.
+
+    Raises `ConfigError` for entries that make no sense, and for a source whose modules do not fit the run.
     """
     transfer = config.transfer_mode
     if transfer.name == "none" or "checkpoint" in transfer.source:

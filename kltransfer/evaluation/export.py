@@ -23,10 +23,13 @@ TOLD = ("started", "git", "versions", "python")
 
 
 def export(folder: Path, run: Path, trained: Trained, score: Score, how: str) -> None:
-    """Write `checkpoint.pt` and `README.md` into a folder, which `kltransfer.load` reads.
+    """Write `checkpoint.pt` and `README.md` into a folder; `kltransfer.load` reads it.
 
-    run: the run folder or checkpoint that `trained` was read from. how: seed and kind of the actions
-    that were scored. Raises OSError and `CheckpointError`, also where the run has saved another agent since.
+    run: the run folder or checkpoint that `trained` was read from.
+    how: the seed of the score, and whether its actions were samples or means, in words for the model card.
+
+    Raises OSError where the folder cannot be written, and `CheckpointError` where the checkpoint cannot be
+    read or holds another agent than `trained`, because the run has saved again.
     """
     file = checkpoint_file(run)
     try:
@@ -39,7 +42,7 @@ def export(folder: Path, run: Path, trained: Trained, score: Score, how: str) ->
             f"{file} cannot be exported: log or provenance is not of the form that this version writes."
         ) from error
     if not same:
-        raise CheckpointError(f"{file} was saved anew while its agent played: say the command again.")
+        raise CheckpointError(f"{file} was saved anew while its agent played: run the command again.")
     folder.mkdir(parents=True, exist_ok=True)
     save(folder / "checkpoint.pt", content)
     write_atomically(folder / "README.md", card.encode())

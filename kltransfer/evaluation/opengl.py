@@ -43,7 +43,7 @@ def choose_opengl(draws: Callable[[str], bool] = draws) -> str:
             return name
     if asked:
         raise OpenGLError(
-            f"no video can be drawn with MUJOCO_GL={asked}: unset it to have EGL or OSMesa chosen."
+            f"no video can be drawn with MUJOCO_GL={asked}: unset it, and EGL or OSMesa is chosen."
         )
     raise OpenGLError(
         "no video can be drawn: neither EGL nor OSMesa works here (Debian and Ubuntu have them as "

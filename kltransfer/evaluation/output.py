@@ -8,7 +8,11 @@ from kltransfer.errors import OutputError
 
 
 def check_output(path: Path, suffixes: Sequence[str], force: bool) -> None:
-    """Refuse a file before any work is done for it; an existing one unless `force`. Raises `OutputError`."""
+    """Raise `OutputError` for a file that cannot be written, before any work is done for it.
+
+    A file that exists is refused unless `force`. `suffixes` are the allowed endings of its name, such as
+    ".mp4".
+    """
     if path.suffix not in suffixes:
         raise OutputError(f"{path} must end in {' or '.join(suffixes)}.")
     if not path.parent.is_dir():
@@ -20,9 +24,9 @@ def check_output(path: Path, suffixes: Sequence[str], force: bool) -> None:
 
 
 def check_folder(path: Path, force: bool) -> None:
-    """Refuse a folder before any work is done for it: that of a run, and one not empty unless `force`.
+    """Raise `OutputError` for a folder that cannot be written, before any work is done for it.
 
-    Raises `OutputError`.
+    The folder of a run is always refused, a folder with files in it unless `force`.
     """
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path} cannot be written: it is no folder.")

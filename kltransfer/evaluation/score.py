@@ -63,10 +63,10 @@ def play(environment: Environment, agent: Agent, *, episodes: int, seed: int, de
 
 
 def score(environment: Environment, steps: Iterator[TimeStep], episodes: int) -> Score:
-    """Play at least `episodes` episodes and score the first that many, in the order of starts.
+    """Play until every simulation has ended ceil(episodes / N) episodes, and score `episodes` of them.
 
-    Every simulation plays the same number of episodes to their ends. Taking those that end first would favour
-    short ones: successes and falls.
+    Those are the first episodes of all simulations, then the second ones, and so on. To score the episodes
+    that end first would favour short ones: successes and falls.
 
     Args:
         environment: N simulations.

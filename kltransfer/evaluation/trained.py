@@ -58,9 +58,10 @@ class Trained:
         """Return the actions [N, A], in [-1, 1], and the state [N, Z] to give back with the next observation.
 
         Args:
-            observation: [N, D], or [D] of one simulation; action and state then lack N too.
-            state: what the call before returned, None where all episodes begin.
-            first: [N], in which simulations an episode begins; everywhere if there is no state, else nowhere.
+            observation: [N, D]; or [D] for one simulation, and then the results are [A] and [Z].
+            state: the state that the last call returned; None where all episodes begin.
+            first: [N], True for each simulation whose episode begins with this observation. By default all
+                are True without a state, and all False with one.
             deterministic: take the means of latents and actions instead of samples.
 
         Raises:

@@ -31,7 +31,8 @@ def film(
 ) -> None:
     """Write the first episodes of the first simulation to an MP4 or GIF, in real time.
 
-    Replaces `path` only once the video is complete. Raises OSError if it cannot be written.
+    Replaces `path` only once the video is complete. Raises OSError if it cannot be written, and `OpenGLError`
+    if MuJoCo was told not to draw.
     """
     temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
     temporary.unlink(missing_ok=True)  # FFmpeg would write through a link

@@ -11,7 +11,7 @@ from kltransfer.report.panel import Group, Panel
 from kltransfer.report.summary import MEASURES, Summary, mean_return
 
 MEASURE = "mean_return"  # a method is ahead if this is higher: it learns faster, ends better, or both
-LEAST_SEEDS = 3  # with two each, one method is ahead in all pairs by chance in one case of six
+LEAST_SEEDS = 3  # with two each, a given method wins all four pairs by chance in one case of six
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
@@ -25,7 +25,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """How likely a run is ahead of one of the `other` method; `seeds` are those of the method with fewer."""
+    """How likely a run of the claimed method is ahead of a run of the `other` method.
+
+    `seeds` is the number of seeds of whichever of the two methods has fewer.
+    """
 
     other: str
     probability: Interval[float] = UNKNOWN

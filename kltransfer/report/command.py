@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Compare runs: learning curves, tables and CSV files in one folder with one HTML page.",
     )
     parser.add_argument(
-        "folders", nargs="+", type=Path, metavar="FOLDER", help="run folders lie in or below it"
+        "folders", nargs="+", type=Path, metavar="FOLDER", help="a run folder, or a folder above run folders"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: FOLDER/report)")
     parser.add_argument(
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_level,
         default=0.9,
         metavar="X",
-        help="what runs are to reach: a success rate up to 1, a return above (default: 0.9)",
+        help="the level to reach: a success rate if X is at most 1, else a return (default: 0.9)",
     )
     parser.add_argument("--wandb", action="store_true", help="also save the comparison as a W&B Report")
     parser.add_argument("--project", metavar="NAME", help="W&B project (default: that of the runs)")

@@ -38,7 +38,10 @@ def panel_curves(panel: Panel) -> dict[str, Curve]:
 
 
 def common_grid(runs: Sequence[Run]) -> Array:
-    """Return up to T learner steps from the first row of any run to the last of any run."""
+    """Return POINTS evenly spaced learner steps, from the earliest row of all runs to the latest.
+
+    One step if all rows are at the same one; none if no run has a row.
+    """
     series = [run.series("episode_return")[0] for run in runs]
     ends = [(steps[0], steps[-1]) for steps in series if len(steps)]
     if not ends:

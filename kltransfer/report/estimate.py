@@ -69,7 +69,7 @@ def mean_and_std(values: Array) -> tuple[Array, Array, NDArray[np.int64]]:
 
 
 def improvement(ours: Array, theirs: Array) -> Array:
-    """Return how likely a run of ours is above one of theirs, ties counted half: [..., N], [..., M] to [...].
+    """Return how likely a run of ours is above one of theirs; a tie counts half: [..., N], [..., M] to [...].
 
     The probability of improvement of Agarwal et al. 2021: the Mann-Whitney statistic over N M. NaN entries
     are no runs.
@@ -114,10 +114,11 @@ def bootstrap(statistic: Callable[..., Array], *samples: Array) -> Interval[Arra
 def estimate(
     statistic: Callable[..., Array], *samples: tuple[Sequence[float], Sequence[Hashable]]
 ) -> Interval[float]:
-    """Return a statistic of samples with one number per run, and its interval over seeds.
+    """Return a statistic of samples, and its interval over seeds.
 
-    A sample is (the numbers of its runs, their seeds). NaN is a run without a number; infinite numbers are
-    ordered, as steps that were never reached. All is NaN where a sample has no number.
+    A sample is a pair: the numbers of its runs, and their seeds. A run with NaN is left out. Infinite numbers
+    are allowed, for example the steps to a level that was never reached. They keep their order.
+    Estimate and bounds are NaN where a sample has no number.
     """
     arranged = []
     for numbers, seeds in samples:

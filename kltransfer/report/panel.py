@@ -51,7 +51,7 @@ class Group:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """Return the config that the runs share, but for the options that may vary."""
+        """Return the config of the first run; those of the others differ only in VARYING options."""
         return self.runs[0].config
 
     @property

@@ -61,10 +61,11 @@ class Estimate:
 class MethodSummary:
     """The numbers of one method.
 
-    All but `hours`, which are of all runs together, are as of the learner step of the comparison.
-    `episode_return` and `success_rate` are final values, `mean_return` is over the learner steps up to it.
-    Steps are medians in learner steps, infinite where not reached. `reached` and `held` count the runs that
-    reached the threshold and those whose final value is not below it.
+    They describe the runs at the learner step of the comparison, `Summary.at`. `episode_return` and
+    `success_rate` are final values there; `mean_return` is the average up to there. `steps_to_half` and
+    `steps_to_threshold` are medians in learner steps, infinite where not reached. `reached` counts the runs
+    that reached the threshold, and `held` those whose final value is not below it. `hours` is the wall-clock
+    time of all runs together, to the last row of each.
     """
 
     group: Group
@@ -127,7 +128,10 @@ def comparison_step(groups: Sequence[Group]) -> float:
 
 
 def final_value(run: Run, column: str, at: float) -> float:
-    """Return the mean over the rows in the last WINDOW before a step; NaN for a run that ends earlier."""
+    """Return the mean of a column over the last 5 % (WINDOW) of the learner steps up to `at`.
+
+    NaN for a run without a value there.
+    """
     steps, values = run.series(column)
     window = values[(steps > (1 - WINDOW) * at) & (steps <= at)]
     return float(window.mean()) if len(window) else math.nan

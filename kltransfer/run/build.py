@@ -33,7 +33,7 @@ def seeds(config: DictConfig, count: int) -> list[int]:
 
 @dataclass(frozen=True)
 class UseOfMachine:
-    """The use of the machine that a run decides on where its config says auto."""
+    """How a run uses the machine: its options, with a value in place of each auto."""
 
     device: str  # of the learner
     precision: str
@@ -99,7 +99,7 @@ def make_trainer(
     actor_seed: int,
     learner_seed: int,
 ) -> Trainer:
-    """Put actor, replay and learner around an agent."""
+    """Build actor, replay and learner of an agent. Raises `ConfigError` if the replay exceeds the memory."""
     regime, algorithm = part(config, Regime), part(config, Algorithm)
     simulations = environment.num_simulations
     width = agent.layout.size + agent.action_size + agent.latent_size + 4

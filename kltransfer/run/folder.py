@@ -130,13 +130,16 @@ class RunFolder:
 def settle(path: Path, config: DictConfig, say: Callable[[str], None] = print) -> DictConfig:
     """Return the config that a run asked for as `config` will have in the folder `path`.
 
-    In a new folder that is `config`, in an old one the frozen config. If the same command gives other values,
-    the YAML was edited since: each difference is said in a line and not used, but for options that did not
-    exist then. Another command with other values is another run. Only options without influence on the result
-    (logging, device) may change; they are taken from the new command.
+    In a new folder that is `config` itself. In an old folder it is the config that was frozen there, with two
+    exceptions:
 
-    Raises `RunFolderError` for another run, and for a frozen config that was edited into one that makes no
-    sense; and `ConfigError` for a new transfer from a checkpoint that is not there.
+    - If the same command gives other values now, the YAML was edited. The frozen values stay, and `say` gets
+      a line for each difference. Only options that did not exist then take their new values.
+    - If the command is another one, options without influence on the result (logging, device) take their
+      values from the new command. Any other difference makes it another run, which is refused.
+
+    Raises `RunFolderError` for another run, and for a frozen config that is not valid, because it was edited.
+    Raises `ConfigError` for a new transfer from a checkpoint that does not exist.
     """
     file = path / "config.yaml"
     if not file.exists():

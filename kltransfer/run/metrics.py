@@ -59,9 +59,9 @@ class Mirror(Protocol):
 class MetricsLog:
     """Append rows to a CSV file, show progress, and pass rows on to mirrors.
 
-    `columns` stays the same for the life of the file: COLUMNS and what a run adds. The file starts anew with
-    the first row, not before, so that a damaged checkpoint does not cost the record. `load_state_dict` brings
-    back the rows of a checkpoint. `clock` returns seconds.
+    `columns` stays the same for the life of the file: COLUMNS and what a run adds. `load_state_dict` brings
+    back the rows of a checkpoint. Without it, the first call of `log` replaces an older file. Until then the
+    older file stays, so a run that stops at a damaged checkpoint does not lose it. `clock` returns seconds.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class MetricsLog:
 
     @property
     def form(self) -> dict[str, Any]:
-        """Return how what `state_dict` returns is built, for `check_form`."""
+        """Return the structure that the result of `state_dict` has, for `check_form`."""
         return {"columns": [""], "rows": [[0.0]], "wall_seconds": 0.0}
 
     def state_dict(self) -> dict[str, Any]:
@@ -150,7 +150,10 @@ class MetricsLog:
         draw_curve(path, {column: [row[column] for row in self.rows] for column in self.columns}, self._name)
 
     def close(self, state: State) -> None:
-        """Write what rows the file lacks, and close the display and the mirrors, which take how it ended."""
+        """Write the rows that the file lacks, close the display, and finish the mirrors.
+
+        `state` is how the run ended, which the mirrors are told.
+        """
         if self._behind and self.rows:
             self._write()
         if self._progress is not None:

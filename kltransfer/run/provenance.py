@@ -36,8 +36,9 @@ PACKAGES = (
 def record_start(path: Path, seed: int, machine: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Append an entry for this start to the JSON list in `path` and return it.
 
-    `machine` is what the start uses of it: device, precision, whether torch compiles, threads. Another number
-    of the learner's threads may sum in another order. A list that a hand has broken is started afresh.
+    `machine` is how this start uses the machine: device, precision, whether torch compiles, threads. Results
+    can depend on it: with another number of threads the learner may sum in another order. A list that cannot
+    be read is replaced by a new one.
     """
     entry = {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

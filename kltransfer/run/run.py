@@ -44,6 +44,8 @@ def execute(config: DictConfig, folder: Path) -> None:
     A finished run is left as it is.
 
     Raises:
+        ConfigError: there is no such device or compiler, the replay exceeds the memory, or torch cannot
+            compile the losses.
         RunFolderError: the folder belongs to another run, or to a living process.
         CheckpointError: the run's or its source's checkpoint cannot be used.
         DivergenceError: a loss or a weight is not finite.
@@ -85,7 +87,7 @@ def train_in(folder: Path, config: DictConfig, stop: StopRequest, wait: bool = F
 
 @contextmanager
 def files_of(folder: Path) -> Iterator[None]:
-    """Turn errors of the files in a run folder into `RunFolderError`: a folder in the place of one, say."""
+    """Turn an OSError about a file in a run folder into a `RunFolderError`."""
     try:
         yield
     except OSError as error:
@@ -143,7 +145,7 @@ def train(run: RunFolder, stop: StopRequest) -> None:
                 log.progress.say(f"warning: status.json could not be written: {error}")
 
         if not trainer.run(take, checkpoint.save, lambda: stop.requested is not None):
-            saved = "saved" if checkpoint.saved else "could not be saved, the last checkpoint holds"
+            saved = "saved" if checkpoint.saved else "could not be saved, the last checkpoint is intact"
             raise Preempted(f"{stop.requested} at {trainer.learner.steps} learner steps, {saved}")
         checkpoint.finish()
         log.progress.say(trainer.waits.sentence(config.regime.replay_ratio))

@@ -17,7 +17,7 @@ from kltransfer.run.metrics import MetricsLog
 from kltransfer.run.transfer import load_strictly
 from kltransfer.training.trainer import Trainer
 
-# The exceptions of restoring content of another form that `check_form` does not notice.
+# What restoring raises for content of a wrong form that `check_form` does not find.
 _UNFIT = (LookupError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError)
 
 
@@ -87,7 +87,7 @@ class Savepoint:
                 self._restore_training(state["training"])
         except _UNFIT as error:
             raise CheckpointError(
-                f"{self.file} cannot be gone on from: it is not of the form that this version saves "
+                f"{self.file} cannot be resumed from: it is not of the form that this version saves "
                 f"({type(error).__name__}: {' '.join(str(error).split())[:200]})."
             ) from error
         self.last = self.trainer.learner.steps

@@ -15,10 +15,11 @@ from kltransfer.run.status import is_finished, read_status
 
 
 def source_folder(root: Path, config: DictConfig) -> Path:
-    """Return the folder of the run `config`, the source of a transfer, below the folder of all outputs.
+    """Return the folder of a transfer's source, below `root`, the folder of all outputs.
 
-    That is its folder in `pretrained/`. If nothing is there yet, but a panel or another command has finished
-    a run with the same seed and the same options, it is that run's folder: nothing is trained twice.
+    `config` is the source's. Its folder is in `pretrained/`. If that does not exist yet, but an experiment or
+    another command has finished a run with the same options and seed, the folder of that run is returned, so
+    that nothing is trained twice.
     """
     own = root / pretrained_path(config)
     if own.exists():

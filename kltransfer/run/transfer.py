@@ -93,9 +93,10 @@ def check_source(source: Pretrained, config: DictConfig, layout: dict[str, int])
 def transfer(agent: Agent, config: DictConfig, source: Pretrained) -> list[Assignment]:
     """Load and freeze the modules of an agent as `config.transfer_mode` says; return the table to show.
 
-    The low level comes from the source's default policy pi_0^L, which is its low level itself where the two
-    were shared. In a flat agent, the policy sees the task and the default policy does not, so each comes from
-    the same module of the source.
+    The low level comes from the source's default policy pi_0^L. Where the source shares the two, that is its
+    low level. In a flat agent the policy sees the task and the default policy does not, so each comes from
+    the module of the same name. The critic is always new. Raises `CheckpointError` for weights of another
+    shape or type.
     """
     shared = not source.module("default_policy")
     default = "low_level" if shared else "default_policy"

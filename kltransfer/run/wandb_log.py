@@ -1,8 +1,8 @@
 """Mirror a run to Weights & Biases. metrics.csv stays the record; nothing here can stop or slow a run.
 
 All of wandb, its import included, happens on a thread of its own. `wandb.init` waits for the service, up to
-INIT_SECONDS without a network, and the run does not wait with it. A failure is said once, in the log, and
-ends the mirror.
+INIT_SECONDS without a network; the run does not wait for it. A failure is logged once and ends the mirror:
+later rows are not sent.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Options:
 
 
 def share(options: Options, cores: int) -> Options:
-    """Return the options with the runs at a time, and the cores of each, reduced to fit the cores here."""
+    """Return the options with `threads` set, and `threads` and `parallel` reduced to fit the cores here."""
     threads = min(options.threads or max(cores // options.parallel, 1), cores)
     return replace(options, threads=threads, parallel=min(options.parallel, cores // threads))
 
@@ -59,7 +59,8 @@ class Pool:
 
     Args:
         runs: the runs, pretrainings before the runs that need them.
-        others: runs that some of these depend on and that are finished or in another sweep.
+        others: the runs of the sweep that this pool does not start: finished, in another sweep, failed, or
+            without their pretraining. The pool waits for those that are live.
         experiment: the folder for submitit's files.
         options: the launcher's options, see `share`.
         watch: where changes are reported.
@@ -219,14 +220,14 @@ class Pool:
 def visible_gpus() -> list[int]:
     """Return the numbers of the GPUs that runs may use, from CUDA_VISIBLE_DEVICES or else all there are.
 
-    Raises `ConfigError` where that variable names them by other words.
+    Raises `ConfigError` where that variable names a GPU by a UUID instead of a number.
     """
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         if re.search("GPU-|MIG-", named):  # submitit takes only numbers; the runs would get no GPU
             raise ConfigError(
-                f"CUDA_VISIBLE_DEVICES={named} names GPUs by other words than their numbers, which a sweep "
-                "needs: set those, or hydra.launcher.gpus=[] for runs without a GPU."
+                f"CUDA_VISIBLE_DEVICES={named} names GPUs by UUIDs, but a sweep needs their numbers: set it "
+                "to numbers, or set hydra.launcher.gpus=[] for runs without a GPU."
             )
         return [int(number) for number in named.split(",") if number.strip().isdigit()]
     import torch

@@ -45,7 +45,7 @@ def state(folder: Path, queue: Queue | None) -> State:
     status = read_status(folder)
     if is_finished(folder, status):
         return State.FINISHED
-    # A status that says finished of another checkpoint was written by hand: the run goes on.
+    # The status says finished, but its checksum is not that of the checkpoint: the run is not finished.
     told = State.LOST if status.state == State.FINISHED else status.state
     submission = read_submission(folder)
     live = _in_slurm(submission, queue) or _on_this_machine(submission)

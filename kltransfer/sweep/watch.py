@@ -47,7 +47,7 @@ class Watch:
     def update(self, now: Mapping[Path, State]) -> None:
         """Print the runs whose state has changed since the last call, and show the progress.
 
-        A run that is queued for the first time is not printed.
+        A run that is now queued or waiting is printed only if it was running before.
         """
         changed = [
             folder

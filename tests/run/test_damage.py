@@ -1,4 +1,4 @@
-"""Checkpoints, segments and folders, damaged: each is refused in a sentence or can be gone on from."""
+"""Checkpoints, segments and folders, damaged: each is refused in a sentence or can be resumed from."""
 
 import os
 import random
