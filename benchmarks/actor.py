@@ -1,16 +1,16 @@
-"""How much of the bare simulator's speed the actor keeps.
+"""Compare the speed of the actor with that of the bare simulator.
 
     python benchmarks/actor.py [--simulations 32] [--repeats 9]
 
-Control steps per second on one thread, of three that do the same control steps from the same states:
+Control steps per second on one thread. All three do the same control steps from the same states:
 
     actor        all of it: policy, physics, observations, rewards, resets, write into the replay
     environment  without policy and replay: the actions that the actor chose, given to a second environment
     bare         physics alone: the same actions given to `mujoco.batch.Batch.step` on the same scene, with
                  the same substeps, and the positions and velocities at their end that observations need
 
-In turns, each repeat a round of the default job, timed by the processor time of the one thread. Rates are
-medians over the repeats, ratios medians of the repeats' ratios.
+They run in turns. Each repeat is a round of the default job, timed by the processor time of the thread. A
+rate is the median over the repeats; a ratio is computed in each repeat, and the table shows the median.
 """
 
 import statistics

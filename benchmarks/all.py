@@ -1,9 +1,9 @@
-"""Run all benchmarks of speed, one after the other, and say in the end how their targets stand.
+"""Run all benchmarks of speed, one after the other, and list at the end which targets were met.
 
     python benchmarks/all.py [NAME ...]
 
-One that fails is reported and does not keep the others from running; the exit code is then 1. A target that
-is missed is no failure. Every table is kept in outputs/bench/ as JSON.
+If one fails, this is reported, the others still run, and the exit code is 1. A missed target is no failure.
+Every table is kept in outputs/bench/ as JSON.
 """
 
 import json

@@ -2,9 +2,10 @@
 
     python benchmarks/growth.py [--repeats 3] [--seconds 0.1]
 
-The default job (Ball, go to target, hierarchical), one option changed at a time: what the actor collects and
-what the learner processes per second of processor time, each alone on one core, medians over the repeats.
-Then the memory of whole processes, and the command from its start to the first update and to the end.
+The default job (Ball, go to target, hierarchical) is measured with one option changed at a time: what the
+actor collects and what the learner processes per second of processor time, each alone on one core. The tables
+show medians over the repeats. Then come the memory of whole processes, the time from the start of the command
+to its first update, and the files of a finished run.
 """
 
 import statistics

@@ -1,15 +1,16 @@
-"""How near an update comes to the processor's matrix-multiply rate.
+"""Compare the floating-point rate of an update with that of the processor's matrix products.
 
     python benchmarks/learner.py [--repeats 5] [--seconds 0.1]
 
-An update is all of it: sampling, forward passes, Retrace, backward pass, optimiser, target copies. The
-floating-point operations of its matrix products are counted as torch carries them out and divided by its
-time. The limit is the best rate that torch reaches at the sizes of the update: every product on which the
-update spends a twentieth of its operations or more is timed alone, and the fastest counts; once in the
-precision of the update and once in float32.
+The update is a whole one: sampling, forward passes, multi-step targets, backward pass, optimiser, target
+copies. Its rate is the number of floating-point operations in its matrix products, divided by its time.
 
-Updates and products run in turns on one core, timed by processor time; rates are medians over the repeats,
-ratios medians of the repeats' ratios.
+The limit is the best rate that torch reaches for one product at the sizes of the update. Every product that
+takes a twentieth of the update's operations or more is timed alone, and the fastest is the limit. There are
+two limits: one in the precision of the update and one in float32.
+
+Updates and products run in turns on one core, timed by processor time. A rate is the median over the repeats;
+a ratio is computed in each repeat, and the table shows the median.
 """
 
 import math

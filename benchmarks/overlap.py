@@ -1,17 +1,17 @@
-"""How far a real run on two cores hides the shorter of its two sides behind the longer.
+"""Measure how far actor and learner of a run on two cores work at the same time.
 
     python benchmarks/overlap.py [--repeats 5] [--rounds 8]
 
-In turns, by the clock on the wall: rounds of a real `Trainer.run`, then the same number of the actor's
-rounds alone (with the write into the replay), then the same number of updates alone. Everything that a run
-does in a round is in it, saving excepted, which `checkpoint.py` measures.
+Three things are timed in turns, in wall-clock time: rounds of a real `Trainer.run`; the same number of the
+actor's rounds alone, with the write into the replay; and the same number of updates alone. The rounds contain
+all that a run does in a round, except saving, which `checkpoint.py` measures.
 
     learner, actor   rate in the run over the rate alone on one core
-    overlap          seconds of the longer side alone over the seconds of the run: 1 where the shorter side
-                     and the meeting of both cost nothing. It is the larger of the two ratios
-    sequential       seconds of both sides alone over the seconds of the run: how much faster than on one core
+    overlap          seconds of the slower of the two alone over the seconds of the run: 1 if the other one
+                     and their exchange cost no time. It is the larger of the two ratios
+    sequential       seconds of both alone over the seconds of the run: how much faster than on one core
 
-It needs two free cores: other work on the machine lowers all of it.
+It needs two free cores: other work on the machine lowers all these numbers.
 """
 
 import statistics

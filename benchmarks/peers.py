@@ -2,15 +2,15 @@
 
     python benchmarks/peers.py [--repeats 5] [--seconds 0.3] [--python .venv-peers/bin/python]
 
-First: learners with networks of the same sizes (256, 256), one thread, and observations and actions of the
-Ball's go_to_target, each in a process of its own. They update in turns, timed by processor time; start-up
-does not count. The other packages have an environment of their own (`make bench` makes it from
-benchmarks/peers.txt); without it they are left out, and it is said so.
+First, learners with networks of the same sizes (256, 256), with the observations and actions of the Ball's
+go_to_target. Each has one thread and a process of its own. They update in turns, timed by processor time;
+start-up does not count. The other packages have a virtual environment of their own, which `make bench` makes
+from benchmarks/peers.txt. Without it they are left out, and the output says so.
 
-Second: the Ant's go-to-target task as dm_control's composer runs it, one simulation at a time, and as this
-project does, 32 of them; random actions, control steps of 0.05 s of ten physics steps, one core.
+Second, the Ant's go-to-target task: dm_control's composer runs one simulation at a time, this project 32.
+Both have random actions, control steps of 0.1 s with ten physics steps each, and one core.
 
-Rates are medians over the repeats, ratios medians of the repeats' ratios.
+A rate is the median over the repeats; a ratio is computed in each repeat, and the table shows the median.
 """
 
 import statistics

@@ -5,12 +5,12 @@
 Control steps per second of `mujoco.batch.Batch.step` on one thread, from states of episodes under way, with
 random actions that are smooth in time:
 
-    timed    exact, with MuJoCo's own clock, which every environment stops: the physics as it comes
-    exact    without the clock; the same bits
-    fast     without the clock
+    timed    exact physics with MuJoCo's own timers on, as by default; every environment here stops them
+    exact    exact physics without the timers; the same results bit for bit
+    fast     fast physics without the timers
 
-In turns, timed by the processor time of the one thread. Rates are medians over the repeats, ratios medians
-of the repeats' ratios.
+They run in turns, timed by the processor time of the thread. A rate is the median over the repeats; a ratio
+is computed in each repeat, and the table shows the median.
 """
 
 import statistics

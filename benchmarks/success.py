@@ -2,11 +2,12 @@
 
     python benchmarks/success.py [--body ant] [--seeds 0,1,2,3,4] [--limit 150]
 
-Runs the command with the default config, one agent and seed after the other, until a row of its metrics shows
-the success rate (of the last 200 episodes) that is aimed at, and stops it there. SAC and TD3 of
-stable-baselines3 learn the same task through its Gymnasium environment, with their default settings. Seconds
-count from the start of the process, by the clock on the wall, for ours in steps of the interval between two
-rows; other work on the machine lengthens them.
+The command runs with the default config, for one agent and seed after the other. It is stopped when a row of
+its metrics shows the target success rate, which is that of the last 200 episodes. SAC and TD3 of
+stable-baselines3 learn the same task through its Gymnasium environment, with their default settings.
+
+Seconds are wall-clock time from the start of the process. The command's success is known only at each row of
+its metrics, so its seconds are rounded up to the next row. Other work on the machine lengthens them.
 """
 
 import json
