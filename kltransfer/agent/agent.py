@@ -20,7 +20,7 @@ from kltransfer.agent.networks import (
     GaussianNetwork,
     full_precision,
 )
-from kltransfer.agent.normaliser import LEAST_STD, LEAST_STD_OF_PLACES, Normaliser
+from kltransfer.agent.normaliser import LEAST_STD, LEAST_STD_WITHOUT_BODY, Normaliser
 from kltransfer.agent.options import AgentOptions, CriticOptions, PolicyOptions, PriorOptions
 from kltransfer.agent.priors import HighLevelPrior, ar_weights, make_prior
 from kltransfer.envs.spec import GROUPS, ObservationLayout
@@ -46,7 +46,7 @@ class View(nn.Module):
         contiguous = columns == list(range(columns[0], columns[-1] + 1))
         self.range = (columns[0], len(columns)) if contiguous else None
         body = "proprioception" in groups
-        self.normaliser = Normaliser(self.size, LEAST_STD if body else LEAST_STD_OF_PLACES)
+        self.normaliser = Normaliser(self.size, LEAST_STD if body else LEAST_STD_WITHOUT_BODY)
 
     def select(self, observation: Tensor) -> Tensor:
         """Return the visible values, not normalised, the goal's points last: `[..., O]` to `[..., size]`."""

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 LEAST_STD = 1e-2
-LEAST_STD_OF_PLACES = 0.2  # metres, in a view without proprioception
-CONSTANT = 1e9  # replaces a std below the least one, so that the value is shown as 0
+LEAST_STD_WITHOUT_BODY = 0.2  # in a view without proprioception, which has mostly positions in metres
+HIDING_STD = 1e9  # replaces a std below the least one, so that the value is shown as 0
 BOUND = 5.0
 
 
@@ -41,7 +41,7 @@ class Normaliser(nn.Module):
             rows = x.reshape(-1, x.shape[-1])
             self.mean.copy_(rows.mean(0))
             std = rows.std(0, correction=0)
-            self.std.copy_(std.masked_fill(std < self.least_std, CONSTANT))
+            self.std.copy_(std.masked_fill(std < self.least_std, HIDING_STD))
             self.fitted.fill_(True)
 
     def forward(self, x: Tensor) -> Tensor:

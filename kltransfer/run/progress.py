@@ -13,11 +13,11 @@ from tqdm import tqdm
 class Progress:
     """Show how far a run is, in learner steps of `budget`.
 
-    `shown` are the learner steps done before; the rate and the time left are of this start only. The bar
+    `done` are the learner steps done before; the rate and the time left are of this start only. The bar
     goes to standard error, lines go to standard output; `stream` replaces both.
     """
 
-    def __init__(self, budget: int, shown: int = 0, name: str = "", stream: TextIO | None = None) -> None:
+    def __init__(self, budget: int, done: int = 0, name: str = "", stream: TextIO | None = None) -> None:
         terminal = (stream or sys.stderr).isatty()
         self._stream = stream or (sys.stderr if terminal else sys.stdout)
         self._budget = budget
@@ -26,7 +26,7 @@ class Progress:
         if terminal:
             self._bar = tqdm(
                 total=budget,
-                initial=shown,
+                initial=done,
                 desc=name or None,
                 file=self._stream,
                 unit="steps",

@@ -136,7 +136,7 @@ class Replay:
             save(folder / name, {"start": start, "rows": rows})
             self.segments[name] = checksum(rows)
             self.saved = self.added
-        self.segments = {n: c for n, c in self.segments.items() if last_step(n) > self.added - self.capacity}
+        self.segments = {n: c for n, c in self.segments.items() if end_of(n) > self.added - self.capacity}
         return {"added": self.added, "segments": dict(self.segments)}
 
     def restore(self, folder: Path, state: dict[str, Any]) -> None:
@@ -148,7 +148,7 @@ class Replay:
         added, names = state["added"], list(state["segments"])
         if any(re.fullmatch(r"steps-\d+-\d+\.pt", name) is None for name in names):
             raise CheckpointError(f"the checkpoint beside {folder} names other files than segments.")
-        stops = [last_step(name) for name in names]
+        stops = [end_of(name) for name in names]
         starts = [first_step(name) for name in names]
         whole = starts[1:] == stops[:-1] and stops[-1:] == ([added] if added else [])
         if not whole or (starts and starts[0] > max(0, added - self.capacity)):
@@ -193,6 +193,6 @@ def first_step(segment: str) -> int:
     return int(Path(segment).stem.split("-")[1])
 
 
-def last_step(segment: str) -> int:
+def end_of(segment: str) -> int:
     """Return the step after a segment's last, from its name."""
     return int(Path(segment).stem.split("-")[-1])

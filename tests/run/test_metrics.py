@@ -190,7 +190,7 @@ def test_a_log_file_gets_plain_lines(file: Path, capsys: pytest.CaptureFixture[s
 
 def test_a_terminal_gets_a_bar_that_resumes_where_the_run_does() -> None:
     terminal = Terminal()
-    progress = Progress(1000, shown=400, stream=terminal)
+    progress = Progress(1000, done=400, stream=terminal)
     progress.advance(500)
     progress.report({"learner_steps": 600, "episode_return": 1.5, "success_rate": math.nan})
     progress.say("a word in between")
