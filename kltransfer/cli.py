@@ -108,10 +108,9 @@ def _compose_and_run() -> BaseException | None:
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
     for word in sys.argv[1:]:
         group, _, value = word.partition("=")
-        bare = word.lstrip("-")
-        if bare != word and bare.partition("=")[0] in option_names():
-            example = bare if value else f"{group.lstrip('-')}=VALUE"
-            raise ConfigError(f"{word}: options are written without dashes, as {example}.")
+        name = group.lstrip("-")
+        if name != group and name in option_names():
+            raise ConfigError(f"{word}: options are written without dashes, as {name}={value or 'VALUE'}.")
         if word.startswith("~"):
             raise ConfigError(f"{word}: options cannot be removed; set them to another value.")
         several = value.startswith("[") and group != "logger"

@@ -29,7 +29,7 @@ from kltransfer.envs.spec import Task
 from kltransfer.envs.tasks import BONUS, PREDICATE_REWARD
 from kltransfer.report.runs import Run, read_runs
 from kltransfer.report.style import SPARE_STYLES, Style, assign_styles
-from kltransfer.run.status import State
+from kltransfer.run.status import State, count_runs
 
 Key = tuple[str, ...]  # experiment, body, task, room, regime, scale
 
@@ -184,9 +184,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
 
 def contents(runs: Sequence[Run]) -> str:
     """Count runs by state, as in '12 runs: 10 finished, 2 running'."""
-    found = Counter(run.state for run in runs)
-    counts = ", ".join(f"{found[state]} {state}" for state in State if found[state])
-    return f"{len(runs)} run{'' if len(runs) == 1 else 's'}: {counts}"
+    return count_runs([run.state for run in runs])
 
 
 def build_panels(runs: Sequence[Run]) -> list[Panel]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +27,17 @@ class State(StrEnum):
     WAITING = "waiting"  # waits for its pretraining
     LOST = "lost"  # killed before it could save; the same command resumes it from its last checkpoint
     NOT_RUN = "not run"
+
+
+def count(states: Iterable[State]) -> str:
+    """Return states with their counts, as in '10 finished, 2 running'."""
+    counts = Counter(states)
+    return ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
+
+
+def count_runs(states: Collection[State]) -> str:
+    """Return how many runs there are and in which states, as in '12 runs: 10 finished, 2 running'."""
+    return f"{len(states)} run{'' if len(states) == 1 else 's'}: {count(states)}"
 
 
 @dataclass(frozen=True)

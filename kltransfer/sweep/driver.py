@@ -8,7 +8,7 @@ from pathlib import Path
 from kltransfer.cores import cores
 from kltransfer.errors import ConfigError, Preempted
 from kltransfer.lock import locked
-from kltransfer.run.status import State
+from kltransfer.run.status import State, count
 from kltransfer.sweep import local, plan, slurm, squeue
 from kltransfer.sweep.plan import PRETRAINING, Run
 from kltransfer.sweep.state import LIVE, states
@@ -125,9 +125,7 @@ def _opening(
     """Return a line that says what is started and what is not."""
     starting = {run.folder for run in chosen}
     rest = [before[run.folder] for run in runs if run.folder not in starting]
-    parts = [f"{len(runs)} runs, {len(chosen)} to start"]
-    parts += [f"{rest.count(state)} {state}" for state in State if state in rest]
-    line = ", ".join(parts) + "."
+    line = ", ".join([f"{len(runs)} runs, {len(chosen)} to start", *([count(rest)] if rest else [])]) + "."
     if State.FAILED in rest and not retry_failed:
         line += " hydra.launcher.retry_failed=true starts failed runs again."
     return line

@@ -6,12 +6,11 @@ import argparse
 import math
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kltransfer.run.progress import duration
-from kltransfer.run.status import FILE, State, read_status
+from kltransfer.run.status import FILE, State, count_runs, read_status
 from kltransfer.sweep import plan, squeue
 from kltransfer.sweep.screen import Screen
 from kltransfer.sweep.state import LIVE, Planned, states
@@ -105,16 +104,10 @@ def progress(runs: Sequence[Planned], states: Mapping[Path, State], root: Path) 
 
 def total(runs: Sequence[Planned], states: Mapping[Path, State]) -> str:
     """Return how many runs are in which state, and the time left for all of them while some are live."""
-    counts = count(states[run.folder] for run in runs)
+    counts = count_runs([states[run.folder] for run in runs])
     live = LIVE.intersection(states[run.folder] for run in runs)
     left = f"; {duration(seconds_left(runs, states))} left" if live else ""
-    return f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}: {counts}{left}"
-
-
-def count(states: Iterable[State]) -> str:
-    """Return states with their counts, as in '10 finished, 2 running'."""
-    counts = Counter(states)
-    return ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
+    return f"{counts}{left}"
 
 
 def seconds_left(runs: Sequence[Planned], states: Mapping[Path, State]) -> float:

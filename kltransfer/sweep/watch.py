@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from kltransfer.run.status import State, read_status
+from kltransfer.run.status import State, count, read_status
 from kltransfer.sweep.screen import Screen
 from kltransfer.sweep.state import Planned
-from kltransfer.sweep.status import count, name, progress, table
+from kltransfer.sweep.status import name, progress, table
 from kltransfer.sweep.submission import read_submission
 
 PROGRESS_SECONDS = 60.0  # between two reports of the progress, where the output is no terminal
