@@ -2,7 +2,8 @@
 
 S seeds, R runs per seed (the transfers of one pretrained source; 1 without transfer), T points in learner
 steps. Samples are [T, S, R], NaN where a seed has fewer than R runs. Runs that share a seed share their
-pretraining, so seeds are resampled, each with all of its runs, and intervals do not shrink with R.
+pretraining, so seeds are resampled, each with all of its runs, and intervals do not shrink with R. Where two
+methods share their pretraining, the same seeds are drawn for both.
 """
 
 from __future__ import annotations
@@ -81,20 +82,23 @@ def improvement(ours: Array, theirs: Array) -> Array:
     return result
 
 
-def bootstrap(statistic: Callable[..., Array], *samples: Array) -> Interval[Array]:
+def bootstrap(statistic: Callable[..., Array], *samples: Array, paired: bool = False) -> Interval[Array]:
     """Return a statistic of samples [T, S, R] and its percentile interval, by resampling seeds: [T] each.
 
     `statistic` takes one array [..., S * R] per sample and reduces the last axis. All T points share their
-    resamples. With fewer than two seeds the bounds are NaN.
+    resamples. If the samples are `paired`, they share them too: a seed has the same place in each sample.
+    With fewer than two seeds the bounds are NaN.
     """
     value = statistic(*map(_flat, samples))
     if any(sample.shape[1] < 2 for sample in samples):
         nothing = np.full_like(value, np.nan)
         return Interval(value, nothing, nothing)
-    seeds = [np.broadcast_to(np.arange(sample.shape[1]), sample.shape[:2]) for sample in samples]
+    drawn_for = samples[:1] if paired else samples
+    seeds = [np.broadcast_to(np.arange(sample.shape[1]), sample.shape[:2]) for sample in drawn_for]
 
     def of_resample(*drawn: NDArray[np.int64], axis: int) -> Array:
-        return statistic(*(_draw(sample, index) for sample, index in zip(samples, drawn, strict=True)))
+        indices = drawn * len(samples) if paired else drawn
+        return statistic(*(_draw(sample, index) for sample, index in zip(samples, indices, strict=True)))
 
     result: Any = stats.bootstrap(
         seeds,
@@ -112,25 +116,28 @@ def bootstrap(statistic: Callable[..., Array], *samples: Array) -> Interval[Arra
 
 
 def estimate(
-    statistic: Callable[..., Array], *samples: tuple[Sequence[float], Sequence[Hashable]]
+    statistic: Callable[..., Array],
+    *samples: tuple[Sequence[float], Sequence[Hashable]],
+    paired: bool = False,
 ) -> Interval[float]:
     """Return a statistic of samples, and its interval over seeds.
 
     A sample is a pair: the numbers of its runs, and their seeds. A run with NaN is left out. Infinite numbers
     are allowed, for example the steps to a level that was never reached. They keep their order.
-    Estimate and bounds are NaN where a sample has no number.
+    Estimate and bounds are NaN where a sample has no number. `paired` samples are resampled together, if
+    numbers are known of the same seeds in the same order.
     """
-    arranged = []
+    arranged, known = [], set[tuple[Hashable, ...]]()
     for numbers, seeds in samples:
         values = np.clip(np.array(numbers, dtype=float), -UNREACHED, UNREACHED)
         kept = np.isfinite(values)
         if not kept.any():
             return Interval(math.nan, math.nan, math.nan)
-        arranged.append(
-            by_seed(values[kept, None], [seed for seed, held in zip(seeds, kept, strict=True) if held])
-        )
+        of = [seed for seed, held in zip(seeds, kept, strict=True) if held]
+        arranged.append(by_seed(values[kept, None], of))
+        known.add(tuple(dict.fromkeys(of)))
     # The mean of a finite and an infinite number is infinite.
-    found = (float(bound[0]) for bound in bootstrap(statistic, *arranged))
+    found = (float(bound[0]) for bound in bootstrap(statistic, *arranged, paired=paired and len(known) == 1))
     return Interval(*(math.inf if number > UNREACHED / 1e6 else number for number in found))
 
 

@@ -19,7 +19,7 @@ from yaml import YAMLError
 
 from kltransfer.atomic import read_file, read_json
 from kltransfer.config.frozen import read_yaml, refuse_interpolations
-from kltransfer.config.names import PANEL_GROUPS, config_of, is_transfer, method_folder
+from kltransfer.config.names import PANEL_GROUPS, config_of, is_transfer, method_folder, option
 from kltransfer.config.schema import Config, schema
 from kltransfer.config.sentence import one_line
 from kltransfer.errors import ConfigError, ReportError
@@ -42,6 +42,7 @@ class Run:
     seed: int | None = None
     transfer_seed: int | None = None  # None without transfer; `seed` is then that of the pretrained source
     config: dict[str, Any] = field(default_factory=dict)
+    source: str = ""  # the frozen config or the checkpoint of the source, as text; empty from scratch
     state: State = State.NOT_RUN
     message: str = ""
     budget: int | None = None
@@ -157,6 +158,7 @@ def _read_run(entry: plan.Entry, state: State) -> Run:
         seed=told.get("seed"),
         transfer_seed=told.get("transfer_seed") if is_transfer(told) else None,
         config=config,
+        source=_read_source(folder, config, problems),
         state=State.LOST if begun and state == State.NOT_RUN else state,
         message=status.message,
         budget=status.budget or config.get("learner_steps"),
@@ -201,6 +203,18 @@ def _read_config(file: Path, problems: list[str]) -> dict[str, Any]:
         problems.append(f"{file.name} cannot be read ({type(error).__name__})")
         return {}
     return {str(key): value for key, value in content.items()}
+
+
+def _read_source(folder: Path, config: Mapping[str, Any], problems: list[str]) -> str:
+    """Return what tells a run's source from others: its frozen config or its checkpoint, as text."""
+    file = folder / "source.yaml"
+    try:
+        if file.exists():
+            return read_file(file).decode(errors="replace")
+    except OSError as error:
+        problems.append(f"{file.name} cannot be read ({type(error).__name__})")
+    entries = option(config, "transfer_mode", "source", {})
+    return str(entries.get("checkpoint", "")) if isinstance(entries, Mapping) else ""
 
 
 def _refuse_other_types(config: DictConfig) -> None:

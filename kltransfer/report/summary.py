@@ -201,14 +201,22 @@ def _estimate(values: Sequence[float], seeds: Sequence[int | None]) -> Estimate:
 
 def _improvements(groups: Sequence[Group], measure: Callable[[Run], float]) -> Improvements:
     """Compare all pairs of methods on one value per run; pairs without a value on both sides are left out."""
+    by_name = {group.name: group for group in groups}
     samples = {
-        group.name: ([measure(run) for run in group.with_rows], [run.seed for run in group.with_rows])
-        for group in groups
+        name: ([measure(run) for run in group.with_rows], [run.seed for run in group.with_rows])
+        for name, group in by_name.items()
     }
     known = [name for name, (values, _) in samples.items() if not np.isnan(values).all()]
     found: dict[tuple[str, str], Interval[float]] = {}
     for ours, theirs in combinations(known, 2):
-        value, low, high = estimate(improvement, samples[ours], samples[theirs])
+        paired = _share_sources(by_name[ours], by_name[theirs])
+        value, low, high = estimate(improvement, samples[ours], samples[theirs], paired=paired)
         found[ours, theirs] = Interval(value, low, high)
         found[theirs, ours] = Interval(1 - value, 1 - high, 1 - low)  # of the same resamples
     return {pair: found[pair] for pair in permutations(known, 2)}  # method by method
+
+
+def _share_sources(ours: Group, theirs: Group) -> bool:
+    """Return whether all runs are transfers, and for each seed the two methods have the same source."""
+    sources, others = ({(run.seed, run.source) for run in group.with_rows} for group in (ours, theirs))
+    return sources == others and all(source for _, source in sources)

@@ -101,6 +101,24 @@ def test_intervals_do_not_shrink_when_seeds_are_transferred_more_often() -> None
     assert float(once.high[0]) > float(once.low[0])
 
 
+def test_the_paired_interval_agrees_with_all_resamples_of_three_seeds() -> None:
+    ours, theirs = np.array([0.0, 10.0, 50.0]), np.array([5.0, 9.0, 20.0])
+
+    def gap(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.asarray(np.nanmean(x, axis=-1) - np.nanmean(y, axis=-1))
+
+    gaps = [np.mean((ours - theirs)[list(drawn)]) for drawn in itertools.product(range(3), repeat=3)]
+    low, high = np.percentile(gaps, [2.5, 97.5], method="inverted_cdf")
+    found = bootstrap(gap, ours[None, :, None], theirs[None, :, None], paired=True)
+    assert float(found.low[0]) == pytest.approx(low, abs=0.5)
+    assert float(found.high[0]) == pytest.approx(high, abs=0.5)
+
+
+def test_samples_with_numbers_of_other_seeds_are_not_paired() -> None:
+    ours, theirs = ([1.0, 5.0, 3.0, NAN], [0, 1, 2, 3]), ([2.0, 4.0, NAN, 6.0], [0, 1, 2, 3])
+    assert estimate(improvement, ours, theirs, paired=True) == estimate(improvement, ours, theirs)
+
+
 def test_one_seed_gives_an_estimate_without_an_interval() -> None:
     ours = bootstrap(median, np.array([[[4.0, 6.0]]]))
     assert float(ours.value[0]) == 5.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kltransfer.report.estimate import estimate, median
+from kltransfer.report.estimate import estimate, improvement, median
 from kltransfer.report.panel import Panel, compare
 from kltransfer.report.summary import (
     Threshold,
@@ -159,6 +159,27 @@ def test_what_one_method_gains_is_what_the_other_loses_with_its_bounds(tmp_path:
     value, low, high = found["AR-1", "SVG-0"]
     assert 0 < low < value < high < 1
     assert found["SVG-0", "AR-1"] == pytest.approx((1 - value, 1 - high, 1 - low))
+
+
+@pytest.mark.parametrize("same_sources", [True, False])
+def test_methods_with_the_same_sources_are_resampled_together(tmp_path: Path, same_sources: bool) -> None:
+    """The KL helps a little with each source, and the sources differ by much."""
+    ends = {True: [11.0, 21.0, 31.0, 41.0, 51.0], False: [10.0, 20.0, 30.0, 40.0, 50.0]}
+    for kl, returns in ends.items():
+        for seed, end in enumerate(returns):
+            asked = config(transfer="body", source={"body": "ball"}, body="ant", kl_shaping=kl, seed=seed)
+            folder = write_run(tmp_path, asked, [100, 200], [0.0, end])
+            source = f"seed: {seed}\n" if same_sources else f"seed: {seed}\nalgorithm: {{kl_cost: {kl}}}\n"
+            (folder / "source.yaml").write_text(source)
+    panel = panel_of(tmp_path)
+    names = {group.name for group in panel.groups}
+    ours = next(group.name for group in panel.groups if group.runs[0].config["transfer_mode"]["kl_shaping"])
+    (theirs,) = names - {ours}
+    found = summarise(panel, SUCCESS).improvements["episode_return"][ours, theirs]
+    seeds = list(range(5))
+    expected = estimate(improvement, (ends[True], seeds), (ends[False], seeds), paired=same_sources)
+    assert found == pytest.approx(expected)
+    assert (found.low > 0.5) == same_sources
 
 
 def test_the_mean_return_of_a_method_is_over_its_runs(tmp_path: Path) -> None:
