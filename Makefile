@@ -15,7 +15,7 @@ STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check golden bench results clean
+.PHONY: help install demo test lint check golden bench results claims clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s  %s\n", $$1, $$2 }'
@@ -60,6 +60,9 @@ results: install ## run a panel of RESULTS.md again and draw it: make results PA
 	test -n "$(PANEL)" || { echo "say which: make results PANEL=fig3_left"; exit 1; }
 	$(BIN)/kltransfer experiment=$(PANEL)
 	$(BIN)/kltransfer-report outputs/$(PANEL)
+
+claims: install ## write the claims of RESULTS.md, as a table and a figure, from the files of its panels
+	$(BIN)/python docs/claims.py
 
 clean: ## remove caches and builds; keeps outputs/ and .venv
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache

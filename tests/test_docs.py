@@ -15,6 +15,7 @@ import yaml
 from omegaconf import OmegaConf
 
 import kltransfer.envs.gym
+from docs import claims
 from kltransfer.envs.batch import BatchEnvironment
 from kltransfer.evaluation.trained import Trained
 from tests.conftest import Compose
@@ -101,6 +102,13 @@ def test_no_comparison_of_the_kept_results_is_there_twice() -> None:
         with file.open(newline="") as lines:
             pairs = [(row["measure"], row["method"], row["than"]) for row in csv.DictReader(lines)]
         assert len(pairs) == len(set(pairs)), file.parent.name
+
+
+def test_the_claims_of_the_results_are_what_the_files_of_their_panels_say() -> None:
+    page = (ROOT / "RESULTS.md").read_text()
+    assert claims.table() in page, "run make claims"
+    panels = [comparison.panel for comparison in claims.comparisons()]
+    assert all(f"\n## {panel['section']}\n" in page for panel in panels)
 
 
 def test_the_page_on_the_paper_lists_all_that_scale_paper_changes(compose: Compose) -> None:
