@@ -73,6 +73,21 @@ def test_chance_leaves_one_half_out_of_an_interval_as_often_as_the_page_says(run
     assert decided / len(orders) == pytest.approx(share, abs=0.001)
 
 
+@pytest.mark.parametrize("spread", [0.0, 3.0])
+def test_chance_leaves_one_half_out_of_a_paired_interval_about_as_often_as_the_page_says(
+    spread: float,
+) -> None:
+    """Two transfers of each of five sources, which differ by `spread` times what transfers of one do."""
+    rng, decided, trials = np.random.default_rng(0), 0, 200
+    seeds = [source for source in range(5) for _ in range(2)]
+    for _ in range(trials):
+        sources = np.repeat(spread * rng.normal(size=5), 2)
+        ours, theirs = (list(sources + rng.normal(size=10)) for _ in range(2))
+        found = estimate(improvement, (ours, seeds), (theirs, seeds), paired=True)
+        decided += not found.low <= 0.5 <= found.high
+    assert decided / trials == pytest.approx(0.13, abs=0.05)
+
+
 def test_the_bootstrap_interval_is_scipys_when_seeds_have_one_run() -> None:
     values = np.random.default_rng(1).normal(size=6)
     ours = bootstrap(median, values[None, :, None])
