@@ -14,13 +14,22 @@ from tests.run.test_damage import DAMAGES
 
 from .folders import config, write_plan, write_run
 
-FILES = ("status.json", "config.yaml", "metrics.csv", "provenance.json", ".job.json", "plan.json")
+FILES = (
+    "status.json",
+    "config.yaml",
+    "metrics.csv",
+    "provenance.json",
+    "source.yaml",
+    ".job.json",
+    "plan.json",
+)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     outputs = tmp_path_factory.mktemp("whole")
     runs = [write_run(outputs, config(seed=seed), [100, 200], [1.0, 2.0]) for seed in (0, 1)]
+    (runs[1] / "source.yaml").write_text("seed: 1\n")
     Submission("local", "7", log="log", driver="driver").write(runs[1])
     write_plan(runs[1].parents[2], {run: [] for run in runs})
     return outputs
