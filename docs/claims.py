@@ -118,9 +118,12 @@ def draw() -> None:
 
 
 def _improvements(panel: Path) -> dict[tuple[str, ...], Interval[float]]:
+    """Return the probabilities by (method, than method); with one seed they have no interval."""
     rows = [row for row in _rows(panel / "improvement.csv") if row["measure"] == MEASURE]
     return {
-        (row["method"], row["than"]): Interval(*(float(row[name]) for name in ("probability", "low", "high")))
+        (row["method"], row["than"]): Interval(
+            *(float(row[name] or "nan") for name in ("probability", "low", "high"))
+        )
         for row in rows
     }
 
