@@ -9,21 +9,21 @@ import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import yaml
+from matplotlib.figure import Figure
 
 from kltransfer.interval import Interval
 from kltransfer.report.claim import MEASURE, Finding, Verdict
-
-mpl.use("agg")
-import matplotlib.pyplot as plt
+from kltransfer.report.tables import Row, Table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, PAGE, FIGURE = ROOT / "results", ROOT / "RESULTS.md", ROOT / "docs" / "claims.png"
 BEGIN, END = "<!-- claims: written by `make claims` -->", "<!-- end of claims -->"
+HEAD = ("claim of the paper", "panel", "compared", "probability that the first is ahead", "")
 COLORS = {Verdict.HOLDS: "#0072B2", Verdict.FAILS: "#D55E00", Verdict.OPEN: "#8C8C8C"}
 
 
@@ -56,65 +56,49 @@ def comparisons() -> Iterator[Comparison]:
 
 
 def table() -> str:
-    """Return the table as Markdown, with the link to its figure."""
-    rows = [
-        "| claim of the paper | panel | compared | probability that the first is ahead | |",
-        "|---|---|---|---|---|",
-    ]
-    claim = link = ""
-    for one in comparisons():
-        told = [
-            one.claim if one.claim != claim else "",
-            one.link if (one.claim, one.link) != (claim, link) else "",
-        ]
-        verdict = (
-            f"**{one.finding.verdict}**" if one.finding.verdict == Verdict.HOLDS else one.finding.verdict
-        )
-        rows.append(
-            f"| {' | '.join(told)} | {', '.join(one.methods)} | {one.finding.probability:.2f} | {verdict} |"
-        )
-        claim, link = one.claim, one.link
-    return "\n".join(
-        [
-            BEGIN,
-            "",
-            f"![the same as a figure: each comparison with its interval]({FIGURE.relative_to(ROOT)})",
-            "",
-            *rows,
-            "",
-            END,
-        ]
-    )
+    """Return the part of the page between its marks: a link to the figure, and the table."""
+    rows = []
+    for claim, members in groupby(comparisons(), lambda one: one.claim):
+        for link, pairs in groupby(members, lambda one: one.link):
+            for one in pairs:
+                finding = one.finding
+                verdict = f"**{finding.verdict}**" if finding.verdict == Verdict.HOLDS else finding.verdict
+                cells = (claim, link, ", ".join(one.methods), f"{finding.probability:.2f}", verdict)
+                rows.append(Row(cells))
+                claim = link = ""  # said once
+    picture = f"![the same as a figure: each comparison with its interval]({FIGURE.relative_to(ROOT)})"
+    return "\n\n".join([BEGIN, picture, Table("", HEAD, tuple(rows)).markdown() + f"\n{END}"])
 
 
-def draw() -> None:
+def draw() -> Figure:
     """Draw one row per comparison, with its interval, below the claim that it is about."""
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
     labels: list[str] = []
-    figure, axes = plt.subplots(layout="constrained")
-    claim = ""
-    for one in comparisons():
-        if one.claim != claim:
-            claim = one.claim
-            labels.append(claim.replace("**", ""))
-        value, low, high = one.finding.probability
-        color = COLORS[one.finding.verdict]
-        axes.plot([low, high], [len(labels)] * 2, color=color, linewidth=2, solid_capstyle="round")
-        axes.plot([value], [len(labels)], "o", color=color, markersize=5)
-        labels.append(f"{one.panel['name']}: {' > '.join(one.methods)}")
+    headings = []
+    for claim, members in groupby(comparisons(), lambda one: one.claim):
+        headings.append(len(labels))
+        labels.append(claim.replace("**", ""))
+        for one in members:
+            value, low, high = one.finding.probability
+            color = COLORS[one.finding.verdict]
+            axes.plot([low, high], [len(labels)] * 2, color=color, linewidth=2, solid_capstyle="round")
+            axes.plot([value], [len(labels)], "o", color=color, markersize=5)
+            labels.append(f"{one.panel['name']}: {' > '.join(one.methods)}")
     axes.axvline(0.5, color="black", linewidth=0.8, linestyle=":")
     axes.set(
         xlim=(-0.02, 1.02), ylim=(len(labels) - 0.3, -0.7), yticks=range(len(labels)), yticklabels=labels
     )
     axes.set_xlabel("Probability of a higher mean return over the run")
-    for tick, label in zip(axes.get_yticklabels(), labels, strict=True):
-        tick.set_fontweight("normal" if " > " in label else "bold")
+    axes.tick_params(axis="y", length=0, labelsize=8)
+    for row in headings:
+        axes.get_yticklabels()[row].set_fontweight("bold")
     for verdict, color in COLORS.items():
         axes.plot([], [], "o-", color=color, label=verdict.value)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
-    axes.tick_params(axis="y", length=0, labelsize=8)
     axes.spines[["top", "right", "left"]].set_visible(False)
     figure.set_size_inches(9, 0.19 * len(labels) + 1)
-    figure.savefig(FIGURE, dpi=100, pil_kwargs={"optimize": True})
+    return figure
 
 
 def _improvements(panel: Path) -> dict[tuple[str, ...], Interval[float]]:
@@ -148,7 +132,7 @@ def main() -> None:
     _, end, after = rest.partition(END)
     assert end, f"{PAGE.name} has no part between {BEGIN} and {END}"
     PAGE.write_text(before + table() + after)
-    draw()
+    draw().savefig(FIGURE, dpi=100, pil_kwargs={"optimize": True})
 
 
 if __name__ == "__main__":
