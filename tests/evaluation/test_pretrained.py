@@ -26,9 +26,9 @@ def test_agents_ship_for_what_was_learned() -> None:
         "ball_move_two_boxes",
         "quadruped_go_to_target",
         *(f"sources/ant_move_box_ar1_{seed}" for seed in range(1, 5)),  # seed 0 is ant_move_box
-        *(f"sources/ant_move_box_ar_learned_{seed}" for seed in range(3)),
+        *(f"sources/ant_move_box_ar_learned_{seed}" for seed in range(4)),
         *(f"sources/ant_move_box_distral_{seed}" for seed in range(5)),
-        *(f"sources/ant_move_box_isotropic_{seed}" for seed in range(3)),
+        *(f"sources/ant_move_box_isotropic_{seed}" for seed in range(4)),
     ]
 
 
